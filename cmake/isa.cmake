@@ -1,0 +1,79 @@
+# One source, several instruction sets and element types: every file of csrc/ops and csrc/kernels
+# is compiled once per pair, and tables.c lists the tables they define.
+
+set(CJ_ISAS "base;avx2;avx512" CACHE STRING "Instruction sets to compile")
+set(flags_base "")
+set(flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(flags_avx512 -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512dq -mavx512bw -mavx512vl
+  -mprefer-vector-width=512)
+if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(CJ_ISAS base)
+endif()
+
+# Operators: all four types in ops/any, floats in ops. Attack directions: floats.
+file(GLOB any_files CONFIGURE_DEPENDS csrc/ops/any/*.c)
+file(GLOB float_files CONFIGURE_DEPENDS csrc/ops/*.c csrc/kernels/*.c)
+file(GLOB attack_files CONFIGURE_DEPENDS csrc/attacks/*.c)
+file(GLOB table_files CONFIGURE_DEPENDS csrc/ops/*.c)
+# These are compiled once, with the core.
+set(single_files csrc/ops/op.c csrc/attacks/loop.c csrc/attacks/oracle.c)
+list(TRANSFORM single_files PREPEND ${CMAKE_SOURCE_DIR}/)
+list(REMOVE_ITEM float_files ${single_files})
+list(REMOVE_ITEM table_files ${single_files})
+list(REMOVE_ITEM attack_files ${single_files})
+
+set(isa_objects "")
+set(isa_definitions "")
+foreach(isa IN LISTS CJ_ISAS)
+  string(TOUPPER ${isa} upper)
+  list(APPEND isa_definitions CJ_HAS_${upper}=1)
+  foreach(type f32 f64 i64 u8)
+    set(sources ${any_files})
+    if(type MATCHES "^f")
+      list(APPEND sources ${float_files} ${attack_files})
+    endif()
+    if(sources)
+      add_library(ops_${isa}_${type} OBJECT ${sources})
+      target_link_libraries(ops_${isa}_${type} PUBLIC cj_options)
+      target_compile_definitions(ops_${isa}_${type} PRIVATE CJ_ISA=${isa} CJ_TYPE=${type}
+        CJ_TYPE_${type}=1 CJ_ISA_${isa}=1)
+      target_compile_options(ops_${isa}_${type} PRIVATE -O3 ${flags_${isa}})
+      list(APPEND isa_objects ops_${isa}_${type})
+    endif()
+  endforeach()
+endforeach()
+
+# tables.c: extern declarations and, per instruction set and type, a NULL-ended list of tables.
+function(list_tables prefix struct files types out)
+  set(externs "")
+  set(rows "")
+  foreach(isa IN ITEMS base avx2 avx512)
+    string(APPEND rows "  {")
+    foreach(type f32 f64 i64 u8)
+      set(entries "")
+      if(isa IN_LIST CJ_ISAS)
+        foreach(path IN LISTS ${files})
+          get_filename_component(name ${path} NAME_WE)
+          get_filename_component(folder ${path} DIRECTORY)
+          if(type IN_LIST types OR folder MATCHES "/any$")
+            string(APPEND externs "extern const ${struct} ${prefix}_${name}_${isa}_${type}[];\n")
+            string(APPEND entries "${prefix}_${name}_${isa}_${type}, ")
+          endif()
+        endforeach()
+      endif()
+      string(APPEND rows "(const ${struct} *const[]){${entries}NULL}, ")
+    endforeach()
+    string(APPEND rows "},\n")
+  endforeach()
+  set(${out} "${externs}\nconst ${struct} *const *const ${prefix}_tables[3][4] = {\n${rows}};\n"
+    PARENT_SCOPE)
+endfunction()
+
+set(all_table_files ${any_files} ${table_files})
+list_tables(cj_ops cj_op all_table_files "f32;f64" op_tables)
+set(attack_table_files ${attack_files})
+list(FILTER attack_table_files EXCLUDE REGEX "/project[a-z_0-9]*\\.c$") # no table inside
+list_tables(cj_directions cj_direction attack_table_files "f32;f64" direction_tables)
+set(content "/* Written by cmake/isa.cmake. */\n#include \"attacks/attack.h\"\n#include \"ops/op.h\"\n\
+#include \"ops/tables.h\"\n\n${op_tables}\n${direction_tables}")
+file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/tables.c CONTENT "${content}")
