@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "core/tensor.h"
+#include "kernels/kernel.h"
 
 enum { CJ_MAX_SAVED = 4, CJ_ANY = -1 };
 
@@ -53,32 +54,9 @@ typedef struct cj_op {
 
 /* --- for the files of operators ------------------------------------------------------------- */
 
-#define CJ_JOIN4_(a, b, c, d) a##_##b##_##c##_##d
-#define CJ_JOIN4(a, b, c, d) CJ_JOIN4_(a, b, c, d)
 #define CJ_OPS(file)                                                                               \
   extern const cj_op CJ_JOIN4(cj_ops, file, CJ_ISA, CJ_TYPE)[];                                    \
   const cj_op CJ_JOIN4(cj_ops, file, CJ_ISA, CJ_TYPE)[]
-
-/* The name of a kernel in this instruction set and type: csrc/kernels shares functions by it. */
-#define CJ_KERNEL(name) CJ_JOIN4(cj, name, CJ_ISA, CJ_TYPE)
-
-#if defined(CJ_TYPE_f32)
-typedef float real;
-#define CJ_REAL CJ_F32
-#define CJ_IS_FLOAT 1
-#elif defined(CJ_TYPE_f64)
-typedef double real;
-#define CJ_REAL CJ_F64
-#define CJ_IS_FLOAT 1
-#elif defined(CJ_TYPE_i64)
-typedef int64_t real;
-#define CJ_REAL CJ_I64
-#define CJ_IS_FLOAT 0
-#elif defined(CJ_TYPE_u8)
-typedef uint8_t real;
-#define CJ_REAL CJ_U8
-#define CJ_IS_FLOAT 0
-#endif
 
 /* Asks for saved[slot] with that type and sizes; forward finds it allocated when a->recording. */
 cj_status cj_save(cj_args *a, int slot, cj_dtype dtype, int ndim, const int64_t *size);

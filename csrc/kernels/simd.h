@@ -1,0 +1,64 @@
+/* simd.h -- one register of the instruction set: `vec` holds LANES elements of `real`.
+ *
+ * vec_fma is a fused multiply-add where the set has one; the base set multiplies and adds, so its
+ * results differ from the others' in the last digits. */
+#ifndef CJ_SIMD_H
+#define CJ_SIMD_H
+
+#include "kernels/kernel.h"
+
+#if defined(CJ_ISA_avx512)
+#include <immintrin.h>
+#define CJ_VEC_BYTES 64
+#elif defined(CJ_ISA_avx2)
+#include <immintrin.h>
+#define CJ_VEC_BYTES 32
+#else
+#define CJ_VEC_BYTES 16
+#endif
+
+typedef real vec __attribute__((vector_size(CJ_VEC_BYTES)));
+/* The same at any address. */
+typedef real vec_loose __attribute__((vector_size(CJ_VEC_BYTES), aligned(sizeof(real)), may_alias));
+
+enum { LANES = CJ_VEC_BYTES / (int)sizeof(real) };
+
+#define CJ_INLINE static inline __attribute__((always_inline))
+
+CJ_INLINE vec vec_load(const real *p) {
+  return (vec) * (const vec_loose *)p;
+}
+
+CJ_INLINE void vec_store(real *p, vec v) {
+  *(vec_loose *)p = (vec_loose)v;
+}
+
+CJ_INLINE vec vec_all(real x) {
+  return x - (vec){0};
+}
+
+CJ_INLINE vec vec_fma(vec a, vec b, vec c) {
+#if defined(CJ_ISA_avx512) && defined(CJ_TYPE_f32)
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(CJ_ISA_avx512)
+  return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(CJ_ISA_avx2) && defined(CJ_TYPE_f32)
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(CJ_ISA_avx2)
+  return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+  return a * b + c;
+#endif
+}
+
+/* Sum of the lanes: halves are added until one is left, a fixed order. */
+CJ_INLINE real vec_sum(vec v) {
+  real lane[LANES];
+  vec_store(lane, v);
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++)
+      lane[i] += lane[i + width];
+  return lane[0];
+}
+
+#endif
