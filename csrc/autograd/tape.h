@@ -7,6 +7,7 @@
 #ifndef CJ_TAPE_H
 #define CJ_TAPE_H
 
+#include "core/node.h"
 #include "ops/op.h"
 
 /* An operator made outside the core (by a binding): runs backward and is told when it is freed. */
@@ -23,14 +24,15 @@ typedef struct cj_node {
   const cj_op *op;         /* NULL: a leaf or a custom call */
   const cj_custom *custom; /* NULL: a leaf or an operator */
   void *self;              /* custom's own */
-  cj_args args;            /* in and num point into memory of the node */
-  cj_tensor *inputs;       /* the tensors args.in points to */
+  cj_args args;            /* in and num point into the node's own block */
+  cj_tensor *inputs;       /* what args.in points to; absent ones are empty */
   uint32_t *version;       /* of the inputs' storages when recorded */
   bool freed;              /* the call's memory is gone: it was walked already */
   cj_tensor y;             /* sizes of the result; data only with CJ_KEEPS_OUTPUT; never a node */
   cj_tensor grad;          /* leaf: the accumulated gradient, empty before the first */
-  cj_tensor pending;       /* while walking: the gradient of y so far */
-  int mark;                /* while walking */
+  uint64_t walk;           /* the walk that is visiting this node, 0: none */
+  int64_t slot;            /* this node's place in that walk */
+  struct cj_node *next;    /* in the list of nodes to free */
 } cj_node;
 
 /* Is recording on (the default)? Setting returns the old value. One switch for the process. */
@@ -61,7 +63,7 @@ cj_status cj_record_custom(cj_tensor *y, const cj_custom *custom, void *self, in
  * made it; CJ_EDTYPE unless float. */
 cj_status cj_require_grad(cj_tensor *t, bool want);
 static inline bool cj_is_leaf(const cj_tensor *t) {
-  return !t->node || (!t->node->op && !t->node->custom);
+  return !t->node || (!t->node->op && !t->node->custom && !t->node->freed);
 }
 
 /* Walks back from y with gradient gy (NULL: y has one element, gy = 1), adding to the leaves' grad.
@@ -74,8 +76,7 @@ cj_status cj_backward(const cj_tensor *y, const cj_tensor *gy, bool keep);
 cj_status cj_grad(const cj_tensor *y, const cj_tensor *gy, int count, const cj_tensor *const *x,
                   cj_tensor *gx, bool keep);
 
-cj_node *cj_node_keep(cj_node *n);
-/* Gives one reference back; frees chains of any length without recursion. NULL is allowed. */
-void cj_node_drop(cj_node *n);
+/* Takes the call's memory away once it was walked: inputs, saved tensors, output. */
+void cj_node_free_call(cj_node *n);
 
 #endif

@@ -1,0 +1,2 @@
+/* loop.c -- the loop that all iterated attacks share. */
+#include "attacks/attack.h"

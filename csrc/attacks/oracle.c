@@ -1,0 +1,2 @@
+/* oracle.c -- what an attack may ask of a model. */
+#include "attacks/attack.h"
