@@ -132,7 +132,7 @@ static cj_status prepare(cj_node **out, cj_tensor *y, const cj_op *op, int count
   CJ_TRY(check_counts(op, count, in, numbers));
   if ((op->flags & CJ_MUTATES) && !cj_contiguous(in[0]))
     return cj_fail(CJ_EARG, "expected a contiguous tensor to change in place");
-  cj_node *n;
+  cj_node *n = NULL;
   CJ_TRY(node_new(&n, count, numbers, num));
   n->op = op;
   n->args.recording = recording;
@@ -179,7 +179,7 @@ static void record(cj_node *n, cj_tensor *y) {
 static cj_status call(cj_tensor *y, const cj_op *op, int count, const cj_tensor *const *in,
                       int numbers, const double *num) {
   const bool recording = enabled && op->backward && wants_grad(count, in);
-  cj_node *n;
+  cj_node *n = NULL;
   CJ_TRY(prepare(&n, y, op, count, in, numbers, num, recording));
   cj_status status = op->flags & CJ_VIEW ? CJ_OK : cj_tensor_allocate(y);
   if (status == CJ_OK) status = run(n, y);
@@ -228,7 +228,7 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
   if (enabled && wants_grad(count, in))
     return cj_fail(CJ_EARG, "a tensor that wants a gradient cannot be changed in place; use the "
                             "form that returns a new tensor, or cj.no_grad");
-  cj_node *n;
+  cj_node *n = NULL;
   cj_tensor y = {0}, target = *in[0];
   CJ_TRY(prepare(&n, &y, op, count, in, numbers, num, false));
   cj_status status = CJ_OK;
@@ -262,7 +262,7 @@ cj_status cj_record_custom(cj_tensor *y, const cj_custom *custom, void *self, in
     custom->release(self);
     return CJ_OK;
   }
-  cj_node *n;
+  cj_node *n = NULL;
   cj_status status = node_new(&n, count, 0, NULL);
   if (status == CJ_OK) {
     status = take_inputs(n, in, true);
