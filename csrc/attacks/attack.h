@@ -13,4 +13,7 @@ typedef struct cj_direction {
   void (*apply)(const double *num, int64_t n, const void *g, void *state, void *d);
 } cj_direction;
 
+/* Written by the build: [instruction set][element type], each a NULL-ended list of tables. */
+extern const cj_direction *const *const cj_directions_tables[3][4];
+
 #endif

@@ -1,9 +1,9 @@
 /* backward.c -- walks the tape from a result to the tensors whose gradients are wanted.
  *
  * 1. collect every node that the result depends on; 2. order by falling number; 3. mark those that
- * lead to a wanted node; 4. pass gradients down, each node once. The order is fixed by the calls, so
- * sums of gradients have the same bits every time. A walk keeps its own list of (node, gradient),
- * with a reference to each node, so that freeing calls on the way is safe. */
+ * lead to a wanted node; 4. pass gradients down, each node once. The order is fixed by the calls,
+ * so sums of gradients have the same bits every time. A walk keeps its own list of (node,
+ * gradient), with a reference to each node, so that freeing calls on the way is safe. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +29,8 @@ typedef struct walk {
 
 static cj_status add_stop(walk *w, cj_node *n) {
   if (n->walk == w->id) return CJ_OK;
-  if (n->walk) return cj_fail(CJ_EARG, "a graph that is being walked cannot be walked again inside");
+  if (n->walk)
+    return cj_fail(CJ_EARG, "a graph that is being walked cannot be walked again inside");
   if (w->count == w->room) {
     const int64_t room = w->room ? w->room * 2 : 64;
     stop *more = cj_alloc((size_t)room * sizeof *more);
@@ -75,7 +76,7 @@ static void mark_needed(walk *w) {
   for (int64_t i = 0; i < w->count; i++) w->stops[i].node->slot = i;
   for (int64_t i = w->count - 1; i >= 0; i--) {
     stop *s = &w->stops[i];
-    s->needed = is_wanted(w, s->node);
+    s->needed = s->node->freed || is_wanted(w, s->node); /* freed: step_back says so */
     for (int k = 0; k < s->node->args.count && !s->needed; k++) {
       const cj_node *input = s->node->inputs[k].node;
       s->needed = input && w->stops[input->slot].needed;
@@ -107,8 +108,8 @@ static cj_status check_usable(const cj_node *n) {
   return CJ_OK;
 }
 
-/* The gradient buffers of one call's inputs. An input used twice in the call gets a buffer of its own
- * the second time, because operators may assume that their outputs do not overlap. */
+/* The gradient buffers of one call's inputs. An input used twice in the call gets a buffer of its
+ * own the second time, because operators may assume that their outputs do not overlap. */
 typedef struct buffers {
   cj_tensor **gx;
   cj_tensor *extra; /* empty, or a second buffer that is added at the end */

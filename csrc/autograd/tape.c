@@ -1,8 +1,9 @@
 /* tape.c -- calling operators, recording the calls, and the life of nodes.
  *
- * Every call is first written into a node: its inputs (packed where the operator wants that), numbers
- * and saved tensors. If nothing asks for a gradient the node is dropped at the end of the call;
- * otherwise the result keeps it. So planning, eager calls and recording see the same struct. */
+ * Every call is first written into a node: its inputs (packed where the operator wants that),
+ * numbers and saved tensors. If nothing asks for a gradient the node is dropped at the end of the
+ * call; otherwise the result keeps it. So planning, eager calls and recording see the same struct.
+ */
 #include "autograd/tape.h"
 
 #include <stdio.h>
@@ -196,8 +197,8 @@ static cj_status call(cj_tensor *y, const cj_op *op, int count, const cj_tensor 
   return CJ_OK;
 }
 
-cj_status cj_apply(cj_tensor *y, const cj_op *op, int count, const cj_tensor *const *in, int numbers,
-                   const double *num) {
+cj_status cj_apply(cj_tensor *y, const cj_op *op, int count, const cj_tensor *const *in,
+                   int numbers, const double *num) {
   return named(op->name, call(y, op, count, in, numbers, num));
 }
 

@@ -1,9 +1,9 @@
 /* tape.h -- records operator calls and walks them backwards.
  *
  * A tensor whose node is not NULL wants a gradient. A leaf's node has no operator and collects
- * `grad`; any other node remembers the call that made the tensor. Nodes are numbered in the order of
- * the calls, so walking them by falling number is a valid and fixed order. The tape is used by one
- * thread at a time; the operators themselves run on many. */
+ * `grad`; any other node remembers the call that made the tensor. Nodes are numbered in the order
+ * of the calls, so walking them by falling number is a valid and fixed order. The tape is used by
+ * one thread at a time; the operators themselves run on many. */
 #ifndef CJ_TAPE_H
 #define CJ_TAPE_H
 
@@ -41,21 +41,23 @@ bool cj_grad_enable(bool on);
 
 /* Calls op on count tensors (NULL for absent ones) and numbers; y must be empty. Recorded when
  * recording is on and an input has a node. Errors carry op's name in front. */
-cj_status cj_apply(cj_tensor *y, const cj_op *op, int count, const cj_tensor *const *in, int numbers,
-                   const double *num);
+cj_status cj_apply(cj_tensor *y, const cj_op *op, int count, const cj_tensor *const *in,
+                   int numbers, const double *num);
 
 /* As cj_apply, by name; the element type is in[0]'s. "add: expected ..., got int64" when the
  * operator has no such type. */
 cj_status cj_apply_named(cj_tensor *y, const char *name, int count, const cj_tensor *const *in,
                          int numbers, const double *num);
 
-/* in[0] becomes op(in...): result must have in[0]'s type and sizes. In place, or through a temporary
- * where op needs one. CJ_EARG if in[0] is on the tape (recording on). Raises the storage version. */
+/* in[0] becomes op(in...): result must have in[0]'s type and sizes. In place, or through a
+ * temporary where op needs one. CJ_EARG if in[0] is on the tape (recording on). Raises the storage
+ * version. */
 cj_status cj_apply_into(const cj_op *op, int count, const cj_tensor *const *in, int numbers,
                         const double *num);
 
-/* Records a custom call with the given result: y gets a node, unless no input has one or recording is off (then
- * self is released at once). y must be filled and without a node. On failure self is released. */
+/* Records a custom call with the given result: y gets a node, unless no input has one or recording
+ * is off (then self is released at once). y must be filled and without a node. On failure self is
+ * released. */
 cj_status cj_record_custom(cj_tensor *y, const cj_custom *custom, void *self, int count,
                            const cj_tensor *const *in);
 
@@ -70,9 +72,9 @@ static inline bool cj_is_leaf(const cj_tensor *t) {
  * keep: the graph stays usable; else its memory is freed on the way. */
 cj_status cj_backward(const cj_tensor *y, const cj_tensor *gy, bool keep);
 
-/* Gradients of y with respect to the count tensors x (leaves or results on the tape), written to the
- * empty tensors gx: contiguous, zeros where y does not depend on x. Leaves' grad stay untouched, and
- * nothing is computed that no x asks for. */
+/* Gradients of y with respect to the count tensors x (leaves or results on the tape), written to
+ * the empty tensors gx: contiguous, zeros where y does not depend on x. Leaves' grad stay
+ * untouched, and nothing is computed that no x asks for. */
 cj_status cj_grad(const cj_tensor *y, const cj_tensor *gy, int count, const cj_tensor *const *x,
                   cj_tensor *gx, bool keep);
 

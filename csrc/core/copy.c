@@ -1,7 +1,7 @@
 /* copy.c -- copying and filling through strides and between element types.
  *
- * A copy is a walk over the outer dimensions with one typed row loop inside; rows that lie one after
- * the other in both tensors are joined first. */
+ * A copy is a walk over the outer dimensions with one typed row loop inside; rows that lie one
+ * after the other in both tensors are joined first. */
 #include <math.h>
 #include <string.h>
 
@@ -134,6 +134,6 @@ void cj_tensor_fill(cj_tensor *t, double value) {
   source.data = &value;
   memset(source.stride, 0, sizeof source.stride);
   const walk w = plan_walk(t, &source);
-  walk_copy(&w, 0, rows[t->dtype][CJ_F64], t->data, (int64_t)cj_dtype_bytes(t->dtype),
-            source.data, 0);
+  walk_copy(&w, 0, rows[t->dtype][CJ_F64], t->data, (int64_t)cj_dtype_bytes(t->dtype), source.data,
+            0);
 }

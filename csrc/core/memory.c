@@ -1,8 +1,8 @@
 /* memory.c -- aligned blocks behind a small header, with a cache of freed large blocks.
  *
  * A block carries its capacity in the 64 bytes before it. Large blocks have capacities from a
- * geometric ladder (four rungs per doubling), so that a freed one fits the next request of about the
- * same size; each rung keeps a short list. Invariant: kept_bytes <= KEEP_LIMIT. */
+ * geometric ladder (four rungs per doubling), so that a freed one fits the next request of about
+ * the same size; each rung keeps a short list. Invariant: kept_bytes <= KEEP_LIMIT. */
 #include "core/memory.h"
 
 #include <stdatomic.h>
@@ -23,7 +23,8 @@ static header *kept[RUNGS];
 static size_t kept_bytes;
 static atomic_flag kept_lock = ATOMIC_FLAG_INIT;
 static atomic_size_t used, peak;
-static atomic_int_fast64_t allowed = INT64_MAX; /* allocations before the test hook makes them fail */
+static atomic_int_fast64_t allowed =
+    INT64_MAX; /* allocations before the test hook makes them fail */
 
 /* The smallest rung that holds bytes; its capacity in *capacity. */
 static int rung_of(size_t bytes, size_t *capacity) {

@@ -1,5 +1,5 @@
-/* node.h -- references to tape nodes, as tensors hold them. The tape implements both functions; what
- * a node is stands in autograd/tape.h and does not matter here. */
+/* node.h -- references to tape nodes, as tensors hold them. The tape implements both functions;
+ * what a node is stands in autograd/tape.h and does not matter here. */
 #ifndef CJ_NODE_H
 #define CJ_NODE_H
 

@@ -10,8 +10,8 @@
 #include "core/tensor.h"
 
 typedef struct cj_stream {
-  uint32_t key[2];     /* from the seed and the purpose */
-  uint64_t index;      /* upper half of the counter: the sample, the step ... */
+  uint32_t key[2]; /* from the seed and the purpose */
+  uint64_t index;  /* upper half of the counter: the sample, the step ... */
 } cj_stream;
 
 /* One block: four 32-bit words for a 128-bit counter and a 64-bit key. */
@@ -23,8 +23,8 @@ cj_stream cj_stream_open(uint64_t seed, const char *purpose, uint64_t index);
 /* Block `n` of the stream. */
 void cj_stream_block(const cj_stream *s, uint64_t n, uint32_t out[4]);
 
-/* Number n of the stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller, pairs share a
- * block); uniform integer in 0..bound-1 without bias worth naming (64-bit multiply-shift). */
+/* Number n of the stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller, pairs share
+ * a block); uniform integer in 0..bound-1 without bias worth naming (64-bit multiply-shift). */
 double cj_stream_uniform(const cj_stream *s, uint64_t n);
 double cj_stream_normal(const cj_stream *s, uint64_t n);
 uint64_t cj_stream_below(const cj_stream *s, uint64_t n, uint64_t bound);

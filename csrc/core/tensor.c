@@ -45,8 +45,7 @@ bool cj_contiguous(const cj_tensor *t) {
 }
 
 bool cj_same_shape(const cj_tensor *a, const cj_tensor *b) {
-  return a->ndim == b->ndim &&
-         memcmp(a->size, b->size, (size_t)a->ndim * sizeof a->size[0]) == 0;
+  return a->ndim == b->ndim && memcmp(a->size, b->size, (size_t)a->ndim * sizeof a->size[0]) == 0;
 }
 
 char *cj_shape_text(char text[CJ_SHAPE_TEXT], const cj_tensor *t) {

@@ -64,8 +64,8 @@ void cj_tensor_share(cj_tensor *out, const cj_tensor *t);
 void cj_tensor_detach(cj_tensor *out, const cj_tensor *t);
 
 /* Copies src into dst, element by element, converting types (float to integer truncates toward
- * zero, saturating; NaN gives 0). Sizes must agree: CJ_ESHAPE. Overlap is allowed only when both are
- * the same view. Does not touch the tape. */
+ * zero, saturating; NaN gives 0). Sizes must agree: CJ_ESHAPE. Overlap is allowed only when both
+ * are the same view. Does not touch the tape. */
 cj_status cj_tensor_copy(cj_tensor *dst, const cj_tensor *src);
 
 /* A contiguous tensor with the elements of t: shared if t already is, else a copy. out must be

@@ -26,10 +26,10 @@ typedef struct cj_args {
 } cj_args;
 
 enum {
-  CJ_STRIDED = 1,     /* takes inputs of any strides; without it they arrive contiguous */
-  CJ_VIEW = 2,        /* infer makes y a view of in[0]'s storage; nothing is allocated for y */
-  CJ_MUTATES = 4,     /* with CJ_VIEW: forward writes into in[0] (optimiser steps) */
-  CJ_ELEMENTWISE = 8, /* y[i] depends on in[.][i] alone: y may be in[0]'s own memory */
+  CJ_STRIDED = 1,       /* takes inputs of any strides; without it they arrive contiguous */
+  CJ_VIEW = 2,          /* infer makes y a view of in[0]'s storage; nothing is allocated for y */
+  CJ_MUTATES = 4,       /* with CJ_VIEW: forward writes into in[0] (optimiser steps) */
+  CJ_ELEMENTWISE = 8,   /* y[i] depends on in[.][i] alone: y may be in[0]'s own memory */
   CJ_KEEPS_OUTPUT = 16, /* backward reads y; else y passed to backward has sizes but no data */
   CJ_DROPS_INPUTS = 32  /* backward reads no input data; the tape then keeps only their sizes */
 };
@@ -39,13 +39,13 @@ typedef struct cj_op {
   int tensors; /* inputs; a negative number -n: n or more. Optional ones are last and may be NULL */
   int numbers; /* parameters; CJ_ANY for a list of any length. Booleans are 0 or 1 */
   /* Checks everything and sets y's type and sizes with cj_tensor_describe (y arrives with in[0]'s
-   * type); the only step that may fail. in[0] is of this table's type; all other types are for infer
-   * to check. Error texts do not repeat the operator's name: cj_apply puts it in front. */
+   * type); the only step that may fail. in[0] is of this table's type; all other types are for
+   * infer to check. Error texts do not repeat the operator's name: cj_apply puts it in front. */
   cj_status (*infer)(cj_args *a, cj_tensor *y);
   /* Fills y, which is contiguous (CJ_VIEW apart). May use cj_parallel. */
   void (*forward)(const cj_args *a, cj_tensor *y);
-  /* Adds the gradients to gx[i], contiguous, same sizes as in[i]; gx[i] is NULL where none is wanted. Never
-   * overwrites. gy is contiguous. NULL: not differentiable. */
+  /* Adds the gradients to gx[i], contiguous, same sizes as in[i]; gx[i] is NULL where none is
+   * wanted. Never overwrites. gy is contiguous. NULL: not differentiable. */
   void (*backward)(const cj_args *a, const cj_tensor *y, const cj_tensor *gy, cj_tensor *const *gx);
   unsigned flags;
   /* Bytes of scratch that forward and backward use; NULL: none. */
@@ -61,8 +61,8 @@ typedef struct cj_op {
 /* Asks for saved[slot] with that type and sizes; forward finds it allocated when a->recording. */
 cj_status cj_save(cj_args *a, int slot, cj_dtype dtype, int ndim, const int64_t *size);
 
-/* Shape rules. same: y like in[0]. broadcast: y is in[0] and in[1] broadcast together (NumPy's rule),
- * same type required. */
+/* Shape rules. same: y like in[0]. broadcast: y is in[0] and in[1] broadcast together (NumPy's
+ * rule), same type required. */
 cj_status cj_infer_same(cj_args *a, cj_tensor *y);
 cj_status cj_infer_broadcast(cj_args *a, cj_tensor *y);
 

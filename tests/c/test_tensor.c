@@ -1,4 +1,5 @@
-/* Sizes, sharing, copying between types and through strides, and the failing allocations of it all. */
+/* Sizes, sharing, copying between types and through strides, and the failing allocations of it all.
+ */
 #include <math.h>
 #include <string.h>
 
