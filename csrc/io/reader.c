@@ -197,6 +197,36 @@ cj_status cj_reader_expect(const cj_reader *r, uint64_t bytes, const char *field
                  field, (unsigned long long)bytes, (unsigned long long)(r->most - r->at));
 }
 
+/* The bytes that ndim sizes ask for, zero sizes left out of the product, so that no order of sizes
+ * hides an overflow. */
+static cj_status count_bytes(const cj_reader *r, cj_dtype dtype, int ndim, const int64_t *size,
+                             uint64_t *bytes) {
+  bool empty = false;
+  *bytes = cj_dtype_bytes(dtype);
+  for (int d = 0; d < ndim; d++) {
+    if (size[d] == 0) {
+      empty = true;
+      continue;
+    }
+    if (*bytes > (uint64_t)(INT64_MAX / 16) / (uint64_t)size[d])
+      return cj_fail(CJ_EIO, "%s: sizes: expected a product below 2^59 bytes, found more", r->name);
+    *bytes *= (uint64_t)size[d];
+  }
+  if (empty) *bytes = 0;
+  return CJ_OK;
+}
+
+cj_status cj_reader_tensor(cj_reader *r, cj_tensor *out, cj_dtype dtype, int ndim,
+                           const int64_t *size) {
+  uint64_t bytes = 0;
+  CJ_TRY(count_bytes(r, dtype, ndim, size, &bytes));
+  CJ_TRY(cj_reader_expect(r, bytes, "elements"));
+  CJ_TRY(cj_tensor_new(out, dtype, ndim, size));
+  const cj_status status = cj_reader_exact(r, out->data, (size_t)bytes, "elements");
+  if (status != CJ_OK) cj_tensor_drop(out);
+  return status;
+}
+
 void cj_reader_close(cj_reader *r) {
   if (r->gzip) inflateEnd(&r->z);
   cj_free(r->block);

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <zlib.h>
 
-#include "core/status.h"
+#include "core/tensor.h"
 
 typedef struct cj_reader {
   const char *name; /* for messages; borrowed from the caller */
@@ -48,6 +48,12 @@ cj_status cj_reader_end(cj_reader *r);
 /* CJ_EIO when `bytes` more bytes cannot come, whatever the rest of the file holds: asked before
  * memory of that size is taken. */
 cj_status cj_reader_expect(const cj_reader *r, uint64_t bytes, const char *field);
+
+/* Makes a tensor of that type and sizes in out (empty) and fills it with the next bytes. Sizes whose
+ * product is too large for the file give CJ_EIO before memory is taken; every failure leaves out
+ * empty. Elements are little-endian, as this machine's. */
+cj_status cj_reader_tensor(cj_reader *r, cj_tensor *out, cj_dtype dtype, int ndim,
+                           const int64_t *size);
 
 /* Closes and frees; a closed reader is allowed. */
 void cj_reader_close(cj_reader *r);
