@@ -16,7 +16,8 @@ file(GLOB float_files CONFIGURE_DEPENDS csrc/ops/*.c csrc/kernels/*.c)
 file(GLOB attack_files CONFIGURE_DEPENDS csrc/attacks/*.c)
 file(GLOB table_files CONFIGURE_DEPENDS csrc/ops/*.c)
 # These are compiled once, with the core.
-set(single_files csrc/ops/op.c csrc/attacks/loop.c csrc/attacks/oracle.c)
+set(single_files csrc/ops/op.c csrc/attacks/loop.c csrc/attacks/loss.c csrc/attacks/oracle.c
+  csrc/attacks/find.c)
 list(TRANSFORM single_files PREPEND ${CMAKE_SOURCE_DIR}/)
 list(REMOVE_ITEM float_files ${single_files})
 list(REMOVE_ITEM table_files ${single_files})
@@ -72,8 +73,11 @@ endfunction()
 set(all_table_files ${any_files} ${table_files})
 list_tables(cj_ops cj_op all_table_files "f32;f64" op_tables)
 set(attack_table_files ${attack_files})
-list(FILTER attack_table_files EXCLUDE REGEX "/project[a-z_0-9]*\\.c$") # no table inside
+list(FILTER attack_table_files EXCLUDE REGEX "/project[a-z_0-9]*\\.c$") # projections, below
 list_tables(cj_directions cj_direction attack_table_files "f32;f64" direction_tables)
+set(projection_table_files ${attack_files})
+list(FILTER projection_table_files INCLUDE REGEX "/project[a-z_0-9]*\\.c$")
+list_tables(cj_projections cj_projection projection_table_files "f32;f64" projection_tables)
 set(content "/* Written by cmake/isa.cmake. */\n#include \"attacks/attack.h\"\n#include \"ops/op.h\"\n\
-#include \"ops/tables.h\"\n\n${op_tables}\n${direction_tables}")
+#include \"ops/tables.h\"\n\n${op_tables}\n${direction_tables}\n${projection_tables}")
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/tables.c CONTENT "${content}")

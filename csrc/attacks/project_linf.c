@@ -1,0 +1,50 @@
+/* project_linf.c -- the max-norm ball inside a box.
+ *
+ * Clamp to x0 +- eps, then to the box: the exact nearest point. */
+#include <math.h>
+
+#include "attacks/attack.h"
+#include "attacks/sums.h"
+#include "core/random.h"
+#include "kernels/kernel.h"
+
+static double linf_norm(int64_t n, const void *v_) {
+  const real *v = v_;
+  real top = 0;
+  int bad = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const real size = v[i] < 0 ? -v[i] : v[i];
+    top = size > top ? size : top;
+    bad |= size != size;
+  }
+  return bad ? (double)NAN : (double)top;
+}
+
+static void linf_move(const cj_ball *b, int64_t n, double length, const void *d_, const void *x0_,
+                      const void *x_, void *out_, void *scratch) {
+  const real *d = d_, *x0 = x0_, *x = x_;
+  const real step = (real)length, eps = (real)b->eps, lo = (real)b->lo, hi = (real)b->hi;
+  real *out = out_;
+  (void)scratch;
+  for (int64_t i = 0; i < n; i++) {
+    const real moved = d ? x[i] + step * d[i] : x[i];
+    out[i] = clamp_real(clamp_real(moved, x0[i] - eps, x0[i] + eps), lo, hi);
+  }
+}
+
+/* Uniform in the cube. */
+static void linf_start(const cj_ball *b, const cj_start_key *key, int64_t n, const void *x0_,
+                       void *out_, void *scratch) {
+  const cj_stream s = cj_stream_open(key->seed, "attack.start", key->sample);
+  const uint64_t base = key->restart << 40;
+  const real *x0 = x0_;
+  real *out = out_;
+  (void)scratch;
+  for (int64_t i = 0; i < n; i++) {
+    const double u = 2 * cj_stream_uniform(&s, base + (uint64_t)i) - 1;
+    const real moved = x0[i] + (real)(b->eps * u);
+    out[i] = clamp_real(moved, (real)b->lo, (real)b->hi);
+  }
+}
+
+CJ_PROJECTIONS(project_linf) = {{"linf", linf_norm, linf_move, linf_start, 0}, {0}};
