@@ -1,0 +1,123 @@
+/* interrupt.c -- Ctrl-C stops kernels and Lua loops, and becomes an ordinary error "interrupted".
+ *
+ * While armed, SIGINT asks the core to stop (kernels skip the pieces not yet begun, the binding
+ * then raises) and sets a hook that raises at the next Lua instruction. Loops that LuaJIT compiled
+ * do not look at hooks: its profiler, started in the mode "l" before they are compiled, makes them
+ * leave compiled code every 100 ms. Signals may reach worker threads; those pass them on to the
+ * thread that armed, because nobody else may touch the Lua state. */
+#include "lua/binding.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/threads.h"
+
+static lua_State *volatile armed; /* whose hooks to set; NULL: not armed */
+static pthread_t owner;
+static struct sigaction old_int;
+#ifdef CJ_LUAJIT
+static struct sigaction jit_prof;
+#endif
+
+int interrupt_raise(lua_State *L) {
+  cj_stop_clear();
+  lua_sethook(L, NULL, 0, 0);
+  raise_error(L, "interrupted");
+}
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  interrupt_raise(L);
+}
+
+static void on_interrupt(int number) {
+  if (!pthread_equal(pthread_self(), owner)) {
+    pthread_kill(owner, number);
+    return;
+  }
+  cj_stop_request();
+  if (armed) lua_sethook(armed, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+static struct sigaction action(void (*handler)(int)) {
+  struct sigaction a;
+  memset(&a, 0, sizeof a);
+  a.sa_handler = handler;
+  sigemptyset(&a.sa_mask);
+  a.sa_flags = SA_RESTART;
+  return a;
+}
+
+#ifdef CJ_LUAJIT
+static void on_tick(void *data, lua_State *L, int samples, int state) {
+  (void)data, (void)L, (void)samples, (void)state;
+}
+
+static void on_profile(int number) {
+  if (!pthread_equal(pthread_self(), owner))
+    pthread_kill(owner, number);
+  else if (jit_prof.sa_handler && jit_prof.sa_handler != SIG_IGN)
+    jit_prof.sa_handler(number);
+}
+
+static void start_ticks(lua_State *L) {
+  const struct sigaction ours = action(on_profile);
+  luaJIT_profile_start(L, "li100", on_tick, NULL);
+  sigaction(SIGPROF, &ours, &jit_prof);
+}
+
+static void stop_ticks(lua_State *L) {
+  sigaction(SIGPROF, &jit_prof, NULL);
+  luaJIT_profile_stop(L);
+}
+#else
+static void start_ticks(lua_State *L) {
+  (void)L;
+}
+
+static void stop_ticks(lua_State *L) {
+  (void)L;
+}
+#endif
+
+static void disarm(lua_State *L) {
+  stop_ticks(L);
+  sigaction(SIGINT, &old_int, NULL);
+  armed = NULL;
+  lua_sethook(L, NULL, 0, 0);
+  cj_stop_clear();
+}
+
+static void arm(lua_State *L) {
+  const struct sigaction ours = action(on_interrupt);
+  owner = pthread_self();
+  armed = L;
+  cj_stop_clear();
+  start_ticks(L);
+  sigaction(SIGINT, &ours, &old_int);
+}
+
+/* interrupt_arm(on) -> was it armed? Arm before the code that is to be stopped is compiled. */
+static int l_arm(lua_State *L) {
+  const bool on = opt_boolean(L, 1, "interrupt_arm", "on", true), was = armed != NULL;
+  if (on && !was) arm(L);
+  if (!on && was) disarm(armed);
+  lua_pushboolean(L, was);
+  return 1;
+}
+
+/* interrupt_signal(): sends SIGINT to this process, for tests. */
+static int l_signal(lua_State *L) {
+  (void)L;
+  kill(getpid(), SIGINT);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+    {"interrupt_arm", l_arm}, {"interrupt_signal", l_signal}, {NULL, NULL}};
+
+void open_interrupt(lua_State *L) {
+  set_functions(L, functions);
+}
