@@ -108,6 +108,35 @@ static int l_arm(lua_State *L) {
   return 1;
 }
 
+static volatile sig_atomic_t noted;
+static bool noting;
+static struct sigaction before_note;
+
+static void on_note(int number) {
+  (void)number;
+  noted = 1;
+}
+
+/* interrupt_note(on): while nothing is armed, SIGINT ends a pending read instead of the process,
+ * and is remembered. For a prompt that waits for a line. */
+static int l_note(lua_State *L) {
+  const bool on = opt_boolean(L, 1, "interrupt_note", "on", true);
+  struct sigaction ours = action(on_note);
+  ours.sa_flags = 0; /* no restart: the read returns */
+  if (on && !noting) sigaction(SIGINT, &ours, &before_note);
+  if (!on && noting) sigaction(SIGINT, &before_note, NULL);
+  noting = on;
+  noted = 0;
+  return 0;
+}
+
+/* interrupt_taken() -> did SIGINT come since the last call? */
+static int l_taken(lua_State *L) {
+  lua_pushboolean(L, noted);
+  noted = 0;
+  return 1;
+}
+
 /* interrupt_signal(): sends SIGINT to this process, for tests. */
 static int l_signal(lua_State *L) {
   (void)L;
@@ -115,8 +144,11 @@ static int l_signal(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {
-    {"interrupt_arm", l_arm}, {"interrupt_signal", l_signal}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"interrupt_arm", l_arm},
+                                     {"interrupt_note", l_note},
+                                     {"interrupt_taken", l_taken},
+                                     {"interrupt_signal", l_signal},
+                                     {NULL, NULL}};
 
 void open_interrupt(lua_State *L) {
   set_functions(L, functions);
