@@ -1,0 +1,216 @@
+--- Clean and robust accuracy: `cj.evaluate`.
+--
+-- TA = #{pred(x) = y} / n. Each attack is run once on every sample, right or wrong, to its last iterate
+-- (the paper's convention), while the loop notes whether any iterate was misclassified:
+-- RA_paper = #{pred(x_adv) = y} / n, RA_worst = #{pred(x) = y and no iterate misclassified} / n.
+-- So RA_worst <= min(TA, RA_paper) always. With several attacks the totals count a sample as robust
+-- when it is robust against each of them. All shares are in percent of n.
+-- @module conjugate.metrics.evaluate
+-- @source Zhang et al., arXiv 2205.01493v3; Wilson 1927 for the intervals
+local cj = require "conjugate"
+local accuracy = require "conjugate.metrics.accuracy"
+local check = require "conjugate.check"
+local guards = require "conjugate.metrics.guards"
+local interrupt = require "conjugate.run.interrupt"
+local progress = require "conjugate.run.progress"
+local records = require "conjugate.metrics.records"
+local report = require "conjugate.metrics.report"
+local system = require "conjugate.run.system"
+local wilson = require "conjugate.metrics.wilson"
+
+local M = {}
+
+local OPTIONS = {
+  batch = { "integer", 250 }, quiet = { "boolean" }, guards = true, records = { "string" },
+  keep_records = false, label = { "string", "evaluate" },
+}
+
+-- --- gathering ----------------------------------------------------------------------------------
+
+local function fresh_tally(attack)
+  return {
+    attack = attack, paper = 0, worst = 0, right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0,
+    forwards = 0, backwards = 0, hit = 0, l2 = 0, linf = 0,
+    statuses = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
+  }
+end
+
+-- Adds one sample's record to the tally of an attack; answers the two verdicts.
+local function count_sample(tally, record, label)
+  local right = record.pred_clean == label
+  local paper, worst = record.pred_adv == label, right and not record.broken
+  tally.paper = tally.paper + (paper and 1 or 0)
+  tally.worst = tally.worst + (worst and 1 or 0)
+  tally.right = tally.right + (right and 1 or 0)
+  tally.statuses[record.status] = tally.statuses[record.status] + 1
+  tally.zeros, tally.steps = tally.zeros + record.zeros, tally.steps + record.backwards
+  tally.masked = tally.masked + (record.backwards > 0 and record.zeros >= record.backwards and 1 or 0)
+  tally.forwards = tally.forwards + record.forwards
+  tally.backwards = tally.backwards + record.backwards
+  if right and not worst then
+    tally.hit = tally.hit + 1
+    tally.l2, tally.linf = tally.l2 + record.l2, tally.linf + record.linf
+  end
+  return paper, worst
+end
+
+local function write_record(work, attack, record, index, label)
+  if not work.records then return end
+  local row = { attack = attack.name, index = index, label = label }
+  for _, column in ipairs(records.columns) do
+    if row[column] == nil then row[column] = record[column] end
+  end
+  work.records[#work.records + 1] = row
+end
+
+-- Attacks one batch with one attack. `first` is the index of its first sample, from 1.
+local function attack_batch(work, tally, batch)
+  local started = system.now()
+  local result = tally.attack(work.net, batch.x, batch.y,
+    { index = batch.first - 1, paper = true, quiet = true })
+  for i, record in ipairs(result.records) do
+    local paper, worst = count_sample(tally, record, batch.labels[i])
+    batch.paper[i] = batch.paper[i] and paper
+    batch.worst[i] = batch.worst[i] and worst
+    write_record(work, tally.attack, record, batch.first + i - 1, batch.labels[i])
+  end
+  tally.seconds = tally.seconds + (system.now() - started)
+end
+
+-- Clean predictions of a batch, with the guards that need the logits.
+local function clean_batch(work, x, y, first)
+  return cj.no_grad(function()
+    if work.guards then guards.pixels("evaluate", x) end
+    local z = work.net(x)
+    if work.guards then guards.logits("evaluate", z, x:size(1), work.set.classes) end
+    if work.guards and first == 1 then guards.repeatable("evaluate", z, work.net(x)) end
+    local labels, right = y:table(), {}
+    local hits = z:predict():eq(y):table()
+    for i, hit in ipairs(hits) do right[i] = hit == 1 end
+    local paper, worst = {}, {}
+    for i, hit in ipairs(right) do paper[i], worst[i] = true, hit end
+    return { x = x, y = y, first = first, labels = labels, right = right, paper = paper, worst = worst }
+  end)
+end
+
+local function count_true(list)
+  local count = 0
+  for _, item in ipairs(list) do count = count + (item and 1 or 0) end
+  return count
+end
+
+local function gather(work)
+  local bar = progress.new {
+    label = work.label, total = work.set:size(), unit = "images", quiet = work.quiet,
+  }
+  for x, y in cj.data.batches(work.set, { batch = work.batch }) do
+    local batch = clean_batch(work, x, y, work.n + 1)
+    for _, tally in ipairs(work.tallies) do attack_batch(work, tally, batch) end
+    work.n = work.n + #batch.labels
+    work.clean = work.clean + count_true(batch.right)
+    work.paper = work.paper + count_true(batch.paper)
+    work.worst = work.worst + count_true(batch.worst)
+    bar:update(work.n, ("TA %.2f %%"):format(100 * work.clean / work.n))
+    interrupt.poll()
+  end
+  bar:finish()
+end
+
+-- --- results --------------------------------------------------------------------------------------
+
+local function share(result, name, count, n)
+  local low, high = wilson.interval(count, n)
+  result[name], result[name .. "_interval"] = 100 * count / n, { 100 * low, 100 * high }
+end
+
+local function attack_result(tally, n)
+  local result = {
+    name = tally.attack.name, options = report.plain_options(tally.attack.options), n = n,
+    seconds = tally.seconds, forwards = tally.forwards, backwards = tally.backwards,
+    statuses = tally.statuses,
+    counts = { ra_paper = tally.paper, ra_worst = tally.worst },
+  }
+  share(result, "ra_paper", tally.paper, n)
+  share(result, "ra_worst", tally.worst, n)
+  -- this, and not an accuracy, has the correctly classified samples below the line
+  if tally.right > 0 then result.success_rate = 100 * tally.hit / tally.right end
+  if tally.steps > 0 then result.zero_gradients = 100 * tally.zeros / tally.steps end
+  if tally.hit > 0 then
+    result.mean_l2, result.mean_linf = tally.l2 / tally.hit, tally.linf / tally.hit
+  end
+  return result
+end
+
+local function summarize(work, started)
+  local n = work.n
+  local result = {
+    data = work.set.name, n = n, counts = { ta = work.clean }, attacks = {},
+  }
+  share(result, "ta", work.clean, n)
+  if #work.tallies > 0 then
+    share(result, "ra_paper", work.paper, n)
+    share(result, "ra_worst", work.worst, n)
+    result.counts.ra_paper, result.counts.ra_worst = work.paper, work.worst
+  end
+  for i, tally in ipairs(work.tallies) do
+    if work.guards then guards.gradients("evaluate", tally.attack.name, tally.masked, n) end
+    result.attacks[i] = attack_result(tally, n)
+  end
+  result.seconds = system.now() - started
+  return result
+end
+
+local function check_attacks(attacks)
+  if attacks == nil then return {} end
+  if type(attacks) == "table" and attacks.name and getmetatable(attacks) then attacks = { attacks } end
+  check.table("evaluate", "attacks", attacks)
+  for i, attack in ipairs(attacks) do
+    check.callable("evaluate", ("attacks[%d]"):format(i), attack)
+  end
+  return attacks
+end
+
+--- Accuracy on clean images and under attacks, in evaluation mode; the mode is set back afterwards.
+--
+-- Stops with a message when the result could not mean what it says: the model gives other logits for
+-- the same input (train mode), pixels lie outside [0, 1], the model gives probabilities, logits are
+-- not finite, or an attack saw zero gradients only.
+-- @param net a network, or a function of images [B, C, H, W] in [0, 1] that gives logits [B, K]
+-- @tparam DataSet set test images and labels
+-- @tparam[opt] {Attack,...} attacks such as cj.attacks.pgd { eps = 0.1 }; none gives TA alone
+-- @tparam[opt] table opts `batch` (250), `quiet`, `guards` (true), `records` (file name ending in
+-- .jsonl or .csv for one record a sample and attack), `keep_records` (also in the result)
+-- @treturn table ta, ra_paper, ra_worst (percent), each with NAME_interval = { low, high } (Wilson, 95 %)
+-- and its count in `counts`; n, seconds, data, attacks = list of { name, options, ra_paper, ra_worst,
+-- success_rate (percent of the correctly classified), zero_gradients (percent), mean_l2, mean_linf
+-- (over successes), statuses, forwards, backwards, seconds }. print shows it as a table.
+-- @raise wrong arguments; the guards; what an attack raises
+-- @usage print(cj.evaluate(net, test, { cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 } }))
+function M.evaluate(net, set, attacks, opts)
+  check.callable("evaluate", "net", net)
+  if type(set) ~= "table" or type(set.size) ~= "function" then
+    check.fail("evaluate", "expected a data set for set, got %s", check.describe(set))
+  end
+  opts = check.options("evaluate", opts, OPTIONS)
+  if set:size() == 0 then check.fail("evaluate", "expected at least one image in set, got none") end
+  local work = {
+    net = net, set = set, n = 0, clean = 0, paper = 0, worst = 0, tallies = {},
+    batch = opts.batch, quiet = opts.quiet, guards = opts.guards, label = opts.label,
+    records = (opts.records or opts.keep_records) and {} or nil,
+  }
+  for i, attack in ipairs(check_attacks(attacks)) do work.tallies[i] = fresh_tally(attack) end
+  local started = system.now()
+  accuracy.in_eval(net, function()
+    if work.guards then guards.mode("evaluate", net) end
+    gather(work)
+  end)
+  local result = summarize(work, started)
+  if opts.records then
+    local ok, message = records.write(opts.records, work.records)
+    if not ok then check.fail("evaluate", "%s", message) end
+  end
+  if opts.keep_records then result.records = work.records end
+  return report.printable(result)
+end
+
+return M

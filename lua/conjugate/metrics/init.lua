@@ -1,0 +1,22 @@
+--- Metrics, each loaded on first use by its file name.
+-- @module conjugate.metrics
+local M = {}
+
+-- Functions people call, and the file each is in.
+local functions = {
+  evaluate = "evaluate", accuracy = "accuracy", count = "accuracy", interval = "wilson",
+}
+
+return setmetatable(M, {
+  __index = function(self, name)
+    local file = functions[name]
+    local value
+    if file then
+      value = require("conjugate.metrics." .. file)[name]
+    elseif type(name) == "string" and package.searchpath("conjugate.metrics." .. name, package.path) then
+      value = require("conjugate.metrics." .. name)
+    end
+    rawset(self, name, value)
+    return value
+  end,
+})

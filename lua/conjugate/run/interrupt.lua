@@ -1,0 +1,44 @@
+--- Ctrl-C in work that must only stop at certain places.
+--
+-- Inside `guard`, the first Ctrl-C is noted and becomes an error at the next `poll`; a second one
+-- raises at once. So work that is saved at its polls is always saved whole.
+-- @module conjugate.run.interrupt
+local core = require "conjugate.core"
+
+local M = {}
+
+--- Is an error an interruption by the user?
+-- @param message an error value
+-- @treturn boolean
+function M.is(message)
+  return type(message) == "string" and message:find("interrupted", 1, true) ~= nil
+end
+
+--- Has a Ctrl-C been noted that was not raised yet?
+-- @treturn boolean
+function M.noted()
+  return core.interrupt_noted()
+end
+
+--- Raises "interrupted" here if a Ctrl-C was noted.
+-- @raise "interrupted"
+function M.poll()
+  if core.interrupt_noted() then
+    core.interrupt_forget()
+    error("interrupted", 0)
+  end
+end
+
+--- Calls a function in which the first Ctrl-C waits for a poll.
+-- @tparam function f called without arguments
+-- @treturn boolean true, or false and the error, as pcall
+function M.guard(f)
+  local armed = core.interrupt_arm(true)
+  local held = core.interrupt_hold(true)
+  local ok, message = pcall(f)
+  core.interrupt_hold(held)
+  if not armed then core.interrupt_arm(false) end
+  return ok, message
+end
+
+return M

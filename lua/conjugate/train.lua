@@ -1,0 +1,318 @@
+--- Training: `cj.fit`, with progress, history, evaluation, checkpoints and exact resume.
+--
+-- A fit is a *job*: the network, the optimiser, the schedule, the history and the place it has
+-- reached. With `out` the job lives in a run directory and can be killed at any moment: the same call
+-- goes on from the last checkpoint and ends with the same bytes, because the checkpoint holds all that
+-- later steps depend on (parameters, buffers, optimiser, schedule, generator, place, history).
+-- @module conjugate.train
+local cj = require "conjugate"
+local check = require "conjugate.check"
+local checkpoint = require "conjugate.run.checkpoint"
+local json = require "conjugate.run.json"
+local metrics = require "conjugate.metrics.accuracy"
+local progress = require "conjugate.run.progress"
+local runs = require "conjugate.run"
+local setup = require "conjugate.train_setup"
+local system = require "conjugate.run.system"
+local wilson = require "conjugate.metrics.wilson"
+
+local Job = {}
+Job.__index = Job
+
+local M = {}
+
+local RECORD_ORDER = { "kind", "epoch", "step", "loss", "accuracy", "lr", "ta", "ta_interval", "n" }
+
+-- --- the state ----------------------------------------------------------------------------------
+
+local function fresh_sums()
+  return { loss = 0, hits = 0, seen = 0 }
+end
+
+-- All tensors of the state: the network's under "model.", the optimiser's under "optimizer.".
+local function state_entries(job)
+  local entries = {}
+  for _, pair in ipairs(job.net:state_dict()) do
+    entries[#entries + 1] = { "model." .. pair[1], pair[2] }
+  end
+  local tensors, numbers = setup.pack_optimizer(job.optimizer)
+  for _, pair in ipairs(tensors) do
+    entries[#entries + 1] = { "optimizer." .. pair[1], pair[2] }
+  end
+  return entries, numbers
+end
+
+local function save_state(job)
+  if not job.run then return end
+  local entries, numbers = state_entries(job)
+  local place = { epoch = job.epoch, position = job.position, step = job.step, sums = job.sums }
+  local ok, message = job.run:save_state(entries, {
+    place = json.encode(place), history = json.encode(job.history.epochs),
+    optimizer = json.encode(numbers), schedule = json.encode(setup.pack_schedule(job.schedule)),
+    generator = json.encode(cj.random.state()),
+  })
+  if not ok then error("fit: " .. message, 0) end
+  job.saved_at, job.saved_step = system.now(), job.step
+end
+
+local function under(tensors, prefix)
+  local found = {}
+  for name, tensor in pairs(tensors) do
+    if name:sub(1, #prefix) == prefix then found[name:sub(#prefix + 1)] = tensor end
+  end
+  return found
+end
+
+-- Takes up the state of a job that was stopped. Numbers that were NaN come back as null.
+local function load_state(job)
+  local tensors, meta = job.run:load_state()
+  if not tensors then error("fit: " .. tostring(meta), 0) end
+  local about = checkpoint.about(meta)
+  job.net:load_state_dict(under(tensors, "model."))
+  setup.unpack_optimizer(job.optimizer, under(tensors, "optimizer."), about.optimizer)
+  setup.unpack_schedule(job.schedule, about.schedule)
+  cj.random.restore(about.generator)
+  local place = about.place
+  job.epoch, job.position, job.step = place.epoch, place.position, place.step
+  job.sums = place.sums
+  if job.sums.loss == json.null then job.sums.loss = 0 / 0 end
+  job.history.epochs = json.array(about.history)
+  job.history.resumed_at = job.step
+  return tonumber(meta.metrics_bytes)
+end
+
+-- --- steps --------------------------------------------------------------------------------------
+
+local function log_record(job, record)
+  if not job.run then return end
+  local ok, message = job.run:log(record, RECORD_ORDER)
+  if not ok then error("fit: " .. message, 0) end
+end
+
+-- One batch: forward, backward, optimiser. The sums are doubles of exact floats, so their order is all
+-- that matters, and that is fixed.
+local function train_step(job, x, y)
+  local n = x:size(1)
+  local z = job.net(x)
+  local loss = job.loss(z, y)
+  job.optimizer:zero_grad()
+  loss:backward()
+  job.optimizer:step()
+  local value = loss:item()
+  job.sums.loss = job.sums.loss + value * n
+  job.sums.hits = job.sums.hits + metrics.hits(z:detach():predict(), y)
+  job.sums.seen = job.sums.seen + n
+  job.step, job.position = job.step + 1, job.position + 1
+  setup.after_step(job.schedule, job.step)
+  if job.opts.log_steps and job.step % job.opts.log_steps == 0 then
+    log_record(job, { kind = "step", epoch = job.epoch, step = job.step, loss = value })
+  end
+  return value
+end
+
+local function due(job)
+  if not job.run then return false end
+  local steps, seconds = job.opts.checkpoint_steps, job.opts.checkpoint_seconds
+  if steps and job.step - job.saved_step >= steps then return true end
+  return seconds and system.now() - job.saved_at >= seconds
+end
+
+-- The batches of this epoch that have not been done.
+local function remaining(job)
+  return cj.data.batches(job.set, {
+    batch = job.opts.batch, shuffle = job.opts.shuffle and job.seed, augment = job.opts.augment,
+    epoch = job.epoch, skip = job.position,
+  })
+end
+
+local function mean_loss(job)
+  return job.sums.loss / job.sums.seen
+end
+
+local function train_epoch(job)
+  local total = math.ceil(job.set:size() / job.opts.batch)
+  local bar = progress.new {
+    label = ("%sepoch %d/%d"):format(job.opts.label and job.opts.label .. " " or "", job.epoch,
+      job.opts.epochs),
+    total = total, unit = "batches", done = job.position, quiet = job.opts.quiet,
+  }
+  job.net:train()
+  for x, y in remaining(job) do
+    setup.hold()
+    local value = train_step(job, x, y)
+    setup.let_go()
+    bar:update(job.position, ("loss %.4f"):format(mean_loss(job)))
+    if job.opts.on_step then
+      job.opts.on_step { net = job.net, epoch = job.epoch, step = job.step, loss = value }
+    end
+    if due(job) then save_state(job) end
+  end
+  bar:finish(("loss %.4f, training accuracy %.2f %%")
+    :format(mean_loss(job), 100 * job.sums.hits / job.sums.seen))
+end
+
+-- --- epochs -------------------------------------------------------------------------------------
+
+local function evaluate_epoch(job, record)
+  if not job.opts.test then return end
+  local hits, n = metrics.count(job.net, job.opts.test, { quiet = true, batch = job.opts.test_batch })
+  local low, high = wilson.interval(hits, n)
+  record.ta, record.ta_interval, record.n = 100 * hits / n, { 100 * low, 100 * high }, n
+  if not job.opts.quiet and os.getenv "CONJUGATE_QUIET" ~= "1" then
+    io.stderr:write(("epoch %d/%d  TA %.2f %% [%.2f, %.2f] of %d\n")
+      :format(job.epoch, job.opts.epochs, record.ta, 100 * low, 100 * high, n))
+  end
+end
+
+local function about_result(job)
+  return {
+    model = job.net.config, data = checkpoint.describe_data(job.set), seed = job.seed,
+    training = job.config, history = json.array(job.history.epochs), generator = cj.random.state(),
+  }
+end
+
+local function keeps(job, epoch)
+  local keep = job.opts.keep
+  if keep == "all" then return true end
+  for _, wanted in ipairs(keep or {}) do
+    if wanted == epoch then return true end
+  end
+  return false
+end
+
+local function keep_epoch(job)
+  if not job.run or not keeps(job, job.epoch) then return end
+  local path = job.run:path(("epoch-%04d.safetensors"):format(job.epoch))
+  local ok, message = checkpoint.save(path, job.net, about_result(job))
+  if not ok then error("fit: " .. message, 0) end
+end
+
+local function end_epoch(job)
+  local record = {
+    epoch = job.epoch, step = job.step, loss = mean_loss(job),
+    accuracy = 100 * job.sums.hits / job.sums.seen, lr = job.optimizer.lr,
+  }
+  evaluate_epoch(job, record)
+  setup.after_epoch(job.schedule, job.epoch, record)
+  table.insert(job.history.epochs, record)
+  local line = { kind = "epoch" }
+  for key, value in pairs(record) do line[key] = value end
+  log_record(job, line)
+  keep_epoch(job)
+  if job.opts.on_epoch then job.opts.on_epoch(record, job.net, job.history) end
+  job.epoch, job.position, job.sums = job.epoch + 1, 0, fresh_sums()
+  save_state(job)
+end
+
+-- --- the whole ----------------------------------------------------------------------------------
+
+-- A finished run is read, not repeated: its weights, history and generator state are taken over.
+local function take_result(job)
+  local _, path = job.run:checkpoints()
+  local tensors, meta = require("conjugate.run.files").read_tensors(path)
+  if not tensors then error("fit: " .. tostring(meta), 0) end
+  local about = checkpoint.about(meta)
+  job.net:load_state_dict(tensors)
+  cj.random.restore(about.generator)
+  job.history.epochs = json.array(about.history)
+  job.history.finished_before = true
+  local last = job.history.epochs[#job.history.epochs]
+  job.step = last and last.step or 0
+  if not job.opts.quiet and os.getenv "CONJUGATE_QUIET" ~= "1" then
+    io.stderr:write(("%s is finished (%d epochs); nothing to do\n")
+      :format(job.run.dir, #job.history.epochs))
+  end
+end
+
+local function work(job)
+  local bytes = 0
+  if job.run and job.run.resumed then bytes = load_state(job) end
+  if job.run then
+    local ok, message = job.run:open_log(bytes)
+    if not ok then error("fit: " .. message, 0) end
+  end
+  job.saved_at, job.saved_step = system.now(), job.step
+  while job.epoch <= job.opts.epochs do
+    train_epoch(job)
+    end_epoch(job)
+  end
+  if not job.run then return end
+  local ok, message = job.run:finish(job.net:state_dict(), checkpoint.metadata(about_result(job)))
+  if not ok then error("fit: " .. message, 0) end
+end
+
+local function is_interruption(message)
+  return type(message) == "string" and message:find("interrupted", 1, true) ~= nil
+end
+
+-- What a stopped job leaves behind. Between steps (and only there) its state is whole and is saved;
+-- after a second Ctrl-C inside a step the last checkpoint stands.
+local function stop(job)
+  local inside = setup.held()
+  setup.let_go(true)
+  if not inside then pcall(save_state, job) end
+  job.history.interrupted = true
+  if job.opts.on_interrupt == "return" then return end
+  local advice = job.run and ("the same command goes on from %s"):format(job.run.dir)
+    or "the network keeps what it has learnt"
+  error(("interrupted: fit stopped in epoch %d of %d after %d steps; %s")
+    :format(job.epoch, job.opts.epochs, job.step, advice), 0)
+end
+
+local function run_job(job)
+  if job.run and job.run.finished then return take_result(job) end
+  return work(job)
+end
+
+--- Trains a network on a data set.
+--
+-- Ctrl-C ends the work after the running batch (a second one at once). The network keeps what it has
+-- learnt, its mode is set back, with `out` a checkpoint is written, and the error
+-- "interrupted: fit stopped ..." is raised, so that a script stops too; with
+-- `on_interrupt = "return"` the history comes back instead, with `interrupted = true`.
+-- @tparam Module net network that gives logits [B, K]; trained in place
+-- @tparam DataSet set training images and labels
+-- @tparam[opt] table opts
+--
+-- - `epochs` (1) passes over the set; `batch` (128) images a step; `shuffle` (true)
+-- - `lr` (1e-3), `optimizer` ("adam": a name of `cj.optim`, or an optimiser made by hand),
+--   `weight_decay`, `momentum` and other options of the optimiser in `optimizer_options`
+-- - `schedule`: "cosine", "step", "plateau", a table { name = ..., options }, or a function of
+--   (step, epoch) that gives a factor for lr
+-- - `loss`: function of (logits, labels) that gives a scalar; cross entropy by default
+-- - `augment`: what `cj.data.batches` takes
+-- - `test`: a data set, evaluated after each epoch; `test_batch` (250)
+-- - `out`: run directory; `keep`: "all" or a list of epochs kept as epoch-NNNN.safetensors;
+--   `checkpoint_seconds` (30) and `checkpoint_steps` between states; `log_steps` (50) between records;
+--   `config`: further things for config.json that tell runs apart
+-- - `seed` of shuffling and augmentation; the generator's seed by default
+-- - `on_step(info)`, `on_epoch(record, net, history)`; `quiet`, `label` of the progress bar
+-- @treturn table history: `epochs` (list of { epoch, step, loss, accuracy (percent, while training), lr,
+-- ta, ta_interval (percent), n }), `steps`, `seconds`, `interrupted`, `resumed_at`,
+-- `finished_before`
+-- @raise wrong options; "fit: runs/a holds a run with another configuration (...)"; interrupted
+-- @usage cj.fit(net, train, { epochs = 2, test = test, out = "runs/a" })
+function M.fit(net, set, opts)
+  local job = setmetatable(setup.job(net, set, opts), Job)
+  local started = system.now()
+  job.history = { epochs = json.array(), steps = 0, seconds = 0, interrupted = false }
+  job.epoch, job.position, job.step, job.sums = 1, 0, 0, fresh_sums()
+  if job.opts.out then
+    local message
+    job.run, message = runs.open { dir = job.opts.out, config = job.config }
+    if not job.run then error("fit: " .. message, 2) end
+  end
+  local was = net.training
+  local ok, message = pcall(run_job, job)
+  if not ok and is_interruption(message) then ok, message = pcall(stop, job) end
+  setup.let_go(true)
+  if job.run then job.run:close() end
+  net:train(was)
+  if not ok then error(message, 0) end
+  job.history.steps, job.history.seconds = job.step, system.now() - started
+  return job.history
+end
+
+M.fit_options = check and setup.options
+
+return M
