@@ -4,7 +4,10 @@
  * then raises) and sets a hook that raises at the next Lua instruction. Loops that LuaJIT compiled
  * do not look at hooks: its profiler, started in the mode "l" before they are compiled, makes them
  * leave compiled code every 100 ms. Signals may reach worker threads; those pass them on to the
- * thread that armed, because nobody else may touch the Lua state. */
+ * thread that armed, because nobody else may touch the Lua state.
+ *
+ * Work that must stop only where its state is whole holds interrupts: the first Ctrl-C is then only
+ * pending, for the work to ask about; a second one raises at once. */
 #include "lua/binding.h"
 
 #include <pthread.h>
@@ -16,6 +19,7 @@
 
 static lua_State *volatile armed; /* whose hooks to set; NULL: not armed */
 static pthread_t owner;
+static volatile sig_atomic_t held, pending; /* held: the first Ctrl-C only becomes pending */
 static struct sigaction old_int;
 #ifdef CJ_LUAJIT
 static struct sigaction jit_prof;
@@ -35,6 +39,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
 static void on_interrupt(int number) {
   if (!pthread_equal(pthread_self(), owner)) {
     pthread_kill(owner, number);
+    return;
+  }
+  if (held && !pending) {
+    pending = 1;
     return;
   }
   cj_stop_request();
@@ -137,6 +145,23 @@ static int l_taken(lua_State *L) {
   return 1;
 }
 
+/* interrupt_hold(on) -> were they held? What is pending is forgotten unless they stay held. */
+static int l_hold(lua_State *L) {
+  const bool on = opt_boolean(L, 1, "interrupt_hold", "on", true), was = held != 0;
+  held = on;
+  if (!on || !was) pending = 0;
+  lua_pushboolean(L, was);
+  return 1;
+}
+
+/* interrupt_pending(forget) -> has a Ctrl-C come since they were held? */
+static int l_pending(lua_State *L) {
+  const bool forget = opt_boolean(L, 1, "interrupt_pending", "forget", false);
+  lua_pushboolean(L, pending != 0);
+  if (forget) pending = 0;
+  return 1;
+}
+
 /* interrupt_signal(): sends SIGINT to this process, for tests. */
 static int l_signal(lua_State *L) {
   (void)L;
@@ -147,6 +172,8 @@ static int l_signal(lua_State *L) {
 static const luaL_Reg functions[] = {{"interrupt_arm", l_arm},
                                      {"interrupt_note", l_note},
                                      {"interrupt_taken", l_taken},
+                                     {"interrupt_hold", l_hold},
+                                     {"interrupt_pending", l_pending},
                                      {"interrupt_signal", l_signal},
                                      {NULL, NULL}};
 

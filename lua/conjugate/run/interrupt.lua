@@ -1,6 +1,6 @@
 --- Ctrl-C in work that must only stop at certain places.
 --
--- Inside `guard`, the first Ctrl-C is noted and becomes an error at the next `poll`; a second one
+-- Inside `guard`, the first Ctrl-C waits and becomes an error at the next `poll`; a second one
 -- raises at once. So work that is saved at its polls is always saved whole.
 -- @module conjugate.run.interrupt
 local core = require "conjugate.core"
@@ -14,19 +14,16 @@ function M.is(message)
   return type(message) == "string" and message:find("interrupted", 1, true) ~= nil
 end
 
---- Has a Ctrl-C been noted that was not raised yet?
+--- Is a Ctrl-C waiting for a poll?
 -- @treturn boolean
-function M.noted()
-  return core.interrupt_noted()
+function M.pending()
+  return core.interrupt_pending()
 end
 
---- Raises "interrupted" here if a Ctrl-C was noted.
+--- Raises "interrupted" here if a Ctrl-C is waiting.
 -- @raise "interrupted"
 function M.poll()
-  if core.interrupt_noted() then
-    core.interrupt_forget()
-    error("interrupted", 0)
-  end
+  if core.interrupt_pending(true) then error("interrupted", 0) end
 end
 
 --- Calls a function in which the first Ctrl-C waits for a poll.
@@ -36,6 +33,7 @@ function M.guard(f)
   local armed = core.interrupt_arm(true)
   local held = core.interrupt_hold(true)
   local ok, message = pcall(f)
+  if ok and not held and core.interrupt_pending() then ok, message = false, "interrupted" end
   core.interrupt_hold(held)
   if not armed then core.interrupt_arm(false) end
   return ok, message
