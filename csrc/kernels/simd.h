@@ -56,8 +56,7 @@ CJ_INLINE real vec_sum(vec v) {
   real lane[LANES];
   vec_store(lane, v);
   for (int width = LANES / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++)
-      lane[i] += lane[i + width];
+    for (int i = 0; i < width; i++) lane[i] += lane[i + width];
   return lane[0];
 }
 

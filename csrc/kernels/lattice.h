@@ -1,0 +1,63 @@
+/* lattice.h -- the geometry behind convolution as a product of shifted images.
+ *
+ * One image is copied once into planes with its padding ring. In such a plane, kernel tap (r, s) of
+ * output (i, j) lies at a constant distance from tap (0, 0) of the same output, and neighbouring
+ * outputs lie side by side: the column matrix of the usual lowering is never built, its row k is
+ * plane + off[k]. The outputs are computed over the full width of the plane, span; of each row of
+ * span positions the first `count` are wanted, the rest is dropped.
+ *
+ * With a step (stride) > 1 the image is split into one plane per remainder that some tap needs, so
+ * neighbours still lie side by side. The input gradient of a convolution is a set of such maps, one
+ * per remainder of the input position, each with its own taps and step 1. */
+#ifndef CJ_LATTICE_H
+#define CJ_LATTICE_H
+
+#include "kernels/conv.h"
+
+/* One dimension: output i uses source step*i + shift[t] for each tap t. */
+typedef struct cj_axis {
+  int64_t source, count; /* sizes of the source and of the output */
+  int64_t step;
+  int taps;
+  int64_t tap[CJ_MAX_WINDOW]; /* place in the kernel */
+  int64_t at[CJ_MAX_WINDOW];  /* plane coordinate of tap t of output 0 */
+  int plane[CJ_MAX_WINDOW];   /* which remainder's plane */
+  int planes;
+  int64_t first[CJ_MAX_WINDOW]; /* source coordinate of place 0 of a plane; may be negative */
+  int64_t span;                 /* places in a plane */
+  int64_t to_step, to_first;    /* output i is written to place to_first + i*to_step */
+} cj_axis;
+
+typedef struct cj_lattice {
+  cj_axis v, h;
+  int64_t planes_per_channel, plane, channel; /* counts of elements */
+  int64_t positions;                          /* that must be computed per image */
+} cj_lattice;
+
+/* The map of a convolution. */
+void CJ_KERNEL(lattice_forward)(cj_lattice *l, const cj_conv *s);
+/* The map from gy to the inputs whose row and column leave remainders a and b. */
+void CJ_KERNEL(lattice_input)(cj_lattice *l, const cj_conv *s, int64_t a, int64_t b);
+
+/* off[c*taps + t]: where tap t of channel c starts, for the channels of one group. */
+void CJ_KERNEL(lattice_offsets)(const cj_lattice *l, int64_t channels, int64_t *off);
+
+/* Copies the channels of one image into planes. Reading up to `slack` elements past the last plane
+ * is allowed afterwards: they are zeros. */
+void CJ_KERNEL(lattice_fill)(const cj_lattice *l, int64_t channels, const real *image, real *planes,
+                             int64_t slack);
+
+/* Writes (or adds) count results, beginning at position q of the lattice, of `rows` channels whose
+ * images of `plane` elements begin at y; c is [rows, width]; bias[rows] may be NULL. */
+typedef struct cj_store {
+  const real *c;
+  int rows;
+  int64_t width, q, count;
+  const real *bias;
+  bool add;
+  real *y;
+  int64_t plane, line; /* elements of a whole output channel and of one of its lines */
+} cj_store;
+void CJ_KERNEL(lattice_store)(const cj_lattice *l, const cj_store *s);
+
+#endif

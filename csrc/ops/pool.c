@@ -1,0 +1,283 @@
+/* pool.c -- maxima and means over windows of images [B, C, H, W].
+ *
+ * Windows of max_pool2d and avg_pool2d are kh x kw, step by stride (0: as the window), and may hang
+ * over the border by pad <= k / 2; H' = (H + 2 pad - k) / stride + 1, rounded down. Overhanging
+ * places never win a maximum and count as zeros in a mean (PyTorch's count_include_pad).
+ * adaptive_avg_pool2d cuts H into H' windows from floor(i H / H') to ceil((i + 1) H / H'). */
+#include <math.h>
+
+#include "core/threads.h"
+#include "expect.h"
+#include "kernels/conv.h"
+
+enum { KERNEL, STRIDE = 2, PAD = 4, NUMBERS = 6 };
+enum { LARGE = 1 << 20, MOST = 15 /* so that a winner fits a byte */ };
+
+typedef struct pool {
+  int64_t planes, h, w, oh, ow;
+  int64_t kh, kw, stride_h, stride_w, pad_h, pad_w;
+  const real *x;
+  real *y;
+  uint8_t *winner; /* place in the window, row by row; NULL when nobody will ask */
+  const real *gy;
+  real *gx;
+  bool mean;
+} pool;
+
+static pool pool_sizes(const cj_args *a) {
+  const cj_tensor *x = a->in[0];
+  pool p = {.planes = x->size[0] * x->size[1],
+            .h = x->size[2],
+            .w = x->size[3],
+            .kh = (int64_t)a->num[KERNEL],
+            .kw = (int64_t)a->num[KERNEL + 1],
+            .stride_h = (int64_t)a->num[STRIDE],
+            .stride_w = (int64_t)a->num[STRIDE + 1],
+            .pad_h = (int64_t)a->num[PAD],
+            .pad_w = (int64_t)a->num[PAD + 1]};
+  if (p.stride_h == 0) p.stride_h = p.kh;
+  if (p.stride_w == 0) p.stride_w = p.kw;
+  p.oh = cj_conv_out(p.h, p.kh, p.stride_h, p.pad_h, 1);
+  p.ow = cj_conv_out(p.w, p.kw, p.stride_w, p.pad_w, 1);
+  return p;
+}
+
+static cj_status pool_infer(cj_args *a, cj_tensor *y, int64_t most) {
+  int64_t h, w;
+  CJ_TRY(expect_images(a->in[0], "x"));
+  CJ_TRY(expect_pair(a, KERNEL, "kernel", 1, most, &h, &w));
+  CJ_TRY(expect_pair(a, STRIDE, "stride", 0, LARGE, &h, &w));
+  CJ_TRY(expect_pair(a, PAD, "padding", 0, LARGE, &h, &w));
+  const pool p = pool_sizes(a);
+  if (2 * p.pad_h > p.kh || 2 * p.pad_w > p.kw)
+    return cj_fail(CJ_EARG,
+                   "expected padding of at most half the kernel, got padding %lldx%lld for kernel "
+                   "%lldx%lld",
+                   (long long)p.pad_h, (long long)p.pad_w, (long long)p.kh, (long long)p.kw);
+  if (p.oh < 1 || p.ow < 1)
+    return cj_fail(CJ_ESHAPE,
+                   "kernel %lldx%lld is larger than the image %lldx%lld with padding %lldx%lld",
+                   (long long)p.kh, (long long)p.kw, (long long)p.h, (long long)p.w,
+                   (long long)p.pad_h, (long long)p.pad_w);
+  const int64_t size[] = {a->in[0]->size[0], a->in[0]->size[1], p.oh, p.ow};
+  return cj_tensor_describe(y, CJ_REAL, 4, size);
+}
+
+/* Runs task over all planes, a few per piece when they are small. */
+typedef struct planes {
+  const pool *p;
+  void (*task)(const pool *p, int64_t plane);
+  int64_t per_piece;
+} planes;
+
+static void planes_piece(void *context, int64_t piece) {
+  const planes *s = context;
+  const int64_t end = least(s->p->planes, (piece + 1) * s->per_piece);
+  for (int64_t i = piece * s->per_piece; i < end; i++) s->task(s->p, i);
+}
+
+static void each_plane(const pool *p, void (*task)(const pool *p, int64_t plane)) {
+  planes s = {p, task, 32768 / (p->h * p->w + 1) + 1};
+  cj_parallel((p->planes + s.per_piece - 1) / s.per_piece, planes_piece, &s);
+}
+
+/* --- maximum --------------------------------------------------------------------------------- */
+
+/* Window of output (i, j): the first of the largest values wins, and a NaN beats all. */
+static void max_window(const pool *p, const real *x, int64_t i, int64_t j, real *y, uint8_t *win) {
+  const int64_t top = i * p->stride_h - p->pad_h, left = j * p->stride_w - p->pad_w;
+  const int64_t r0 = top < 0 ? -top : 0, r1 = least(p->kh, p->h - top);
+  const int64_t c0 = left < 0 ? -left : 0, c1 = least(p->kw, p->w - left);
+  real best = -(real)INFINITY;
+  int64_t place = r0 * p->kw + c0;
+  for (int64_t r = r0; r < r1; r++)
+    for (int64_t c = c0; c < c1; c++) {
+      const real v = x[(top + r) * p->w + left + c];
+      if (v > best || (v != v && best == best)) {
+        best = v;
+        place = r * p->kw + c;
+      }
+    }
+  *y = best;
+  if (win) *win = (uint8_t)place;
+}
+
+/* One line of outputs of a 2x2 window with step 2 and no border: branch-free. */
+static void max_line_2x2(const real *x, int64_t w, int64_t ow, real *y, uint8_t *win) {
+  const real *low = x + w;
+  for (int64_t j = 0; j < ow; j++) {
+    const real a = x[2 * j], b = x[2 * j + 1], c = low[2 * j], d = low[2 * j + 1];
+    const bool right = b > a || (b != b && a == a), right2 = d > c || (d != d && c == c);
+    const real up = right ? b : a, down = right2 ? d : c;
+    const bool lower = down > up || (down != down && up == up);
+    y[j] = lower ? down : up;
+    if (win) win[j] = (uint8_t)(lower ? 2 + right2 : right);
+  }
+}
+
+static void max_plane(const pool *p, int64_t plane) {
+  const real *x = p->x + plane * p->h * p->w;
+  const bool simple = p->kh == 2 && p->kw == 2 && p->stride_h == 2 && p->stride_w == 2 &&
+                      p->pad_h == 0 && p->pad_w == 0;
+  for (int64_t i = 0; i < p->oh; i++) {
+    real *y = p->y + (plane * p->oh + i) * p->ow;
+    uint8_t *win = p->winner ? p->winner + (plane * p->oh + i) * p->ow : NULL;
+    if (simple)
+      max_line_2x2(x + 2 * i * p->w, p->w, p->ow, y, win);
+    else
+      for (int64_t j = 0; j < p->ow; j++) max_window(p, x, i, j, y + j, win ? win + j : NULL);
+  }
+}
+
+static void max_plane_backward(const pool *p, int64_t plane) {
+  const real *gy = p->gy + plane * p->oh * p->ow;
+  const uint8_t *win = p->winner + plane * p->oh * p->ow;
+  real *gx = p->gx + plane * p->h * p->w;
+  for (int64_t i = 0; i < p->oh; i++)
+    for (int64_t j = 0; j < p->ow; j++) {
+      const int64_t place = win[i * p->ow + j];
+      const int64_t r = i * p->stride_h - p->pad_h + place / p->kw;
+      const int64_t c = j * p->stride_w - p->pad_w + place % p->kw;
+      gx[r * p->w + c] += gy[i * p->ow + j];
+    }
+}
+
+static cj_status max_pool2d_infer(cj_args *a, cj_tensor *y) {
+  CJ_TRY(pool_infer(a, y, MOST));
+  return cj_save(a, 0, CJ_U8, 4, y->size);
+}
+
+static void max_pool2d_forward(const cj_args *a, cj_tensor *y) {
+  pool p = pool_sizes(a);
+  p.x = a->in[0]->data;
+  p.y = y->data;
+  p.winner = a->recording ? a->saved[0].data : NULL;
+  each_plane(&p, max_plane);
+}
+
+static void max_pool2d_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
+                                cj_tensor *const *gx) {
+  (void)y;
+  pool p = pool_sizes(a);
+  p.winner = a->saved[0].data;
+  p.gy = gy->data;
+  p.gx = gx[0]->data;
+  each_plane(&p, max_plane_backward);
+}
+
+/* --- means ----------------------------------------------------------------------------------- */
+
+typedef struct window {
+  int64_t r0, r1, c0, c1; /* rows and columns inside the image */
+  real scale;
+} window;
+
+static window mean_window(const pool *p, int64_t i, int64_t j) {
+  window v;
+  if (p->mean) {
+    const int64_t top = i * p->stride_h - p->pad_h, left = j * p->stride_w - p->pad_w;
+    v = (window){top < 0 ? 0 : top, least(p->h, top + p->kh), left < 0 ? 0 : left,
+                 least(p->w, left + p->kw), 1};
+    const int64_t rows = least(top + p->kh, p->h + p->pad_h) - top;
+    const int64_t cols = least(left + p->kw, p->w + p->pad_w) - left;
+    v.scale = (real)1 / (real)(rows * cols);
+  } else {
+    v = (window){i * p->h / p->oh, ((i + 1) * p->h + p->oh - 1) / p->oh, j * p->w / p->ow,
+                 ((j + 1) * p->w + p->ow - 1) / p->ow, 1};
+    v.scale = (real)1 / (real)((v.r1 - v.r0) * (v.c1 - v.c0));
+  }
+  return v;
+}
+
+static void mean_plane(const pool *p, int64_t plane) {
+  const real *x = p->x + plane * p->h * p->w;
+  for (int64_t i = 0; i < p->oh; i++)
+    for (int64_t j = 0; j < p->ow; j++) {
+      const window v = mean_window(p, i, j);
+      real sum = 0;
+      for (int64_t r = v.r0; r < v.r1; r++)
+        for (int64_t c = v.c0; c < v.c1; c++) sum += x[r * p->w + c];
+      p->y[(plane * p->oh + i) * p->ow + j] = sum * v.scale;
+    }
+}
+
+static void mean_plane_backward(const pool *p, int64_t plane) {
+  real *gx = p->gx + plane * p->h * p->w;
+  for (int64_t i = 0; i < p->oh; i++)
+    for (int64_t j = 0; j < p->ow; j++) {
+      const window v = mean_window(p, i, j);
+      const real g = p->gy[(plane * p->oh + i) * p->ow + j] * v.scale;
+      for (int64_t r = v.r0; r < v.r1; r++)
+        for (int64_t c = v.c0; c < v.c1; c++) gx[r * p->w + c] += g;
+    }
+}
+
+static cj_status avg_pool2d_infer(cj_args *a, cj_tensor *y) {
+  return pool_infer(a, y, LARGE);
+}
+
+static void avg_pool2d_forward(const cj_args *a, cj_tensor *y) {
+  pool p = pool_sizes(a);
+  p.mean = true;
+  p.x = a->in[0]->data;
+  p.y = y->data;
+  each_plane(&p, mean_plane);
+}
+
+static void avg_pool2d_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
+                                cj_tensor *const *gx) {
+  (void)y;
+  pool p = pool_sizes(a);
+  p.mean = true;
+  p.gy = gy->data;
+  p.gx = gx[0]->data;
+  each_plane(&p, mean_plane_backward);
+}
+
+static pool adaptive_sizes(const cj_args *a) {
+  const cj_tensor *x = a->in[0];
+  return (pool){.planes = x->size[0] * x->size[1],
+                .h = x->size[2],
+                .w = x->size[3],
+                .oh = (int64_t)a->num[0],
+                .ow = (int64_t)a->num[1]};
+}
+
+static cj_status adaptive_avg_pool2d_infer(cj_args *a, cj_tensor *y) {
+  int64_t h, w;
+  char text[CJ_SHAPE_TEXT];
+  const cj_tensor *x = a->in[0];
+  CJ_TRY(expect_images(x, "x"));
+  CJ_TRY(expect_pair(a, 0, "size", 1, LARGE, &h, &w));
+  if (x->size[2] < 1 || x->size[3] < 1)
+    return cj_fail(CJ_ESHAPE, "expected an image of at least one pixel, got %s",
+                   cj_shape_text(text, x));
+  const int64_t size[] = {x->size[0], x->size[1], h, w};
+  return cj_tensor_describe(y, CJ_REAL, 4, size);
+}
+
+static void adaptive_avg_pool2d_forward(const cj_args *a, cj_tensor *y) {
+  pool p = adaptive_sizes(a);
+  p.x = a->in[0]->data;
+  p.y = y->data;
+  each_plane(&p, mean_plane);
+}
+
+static void adaptive_avg_pool2d_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
+                                         cj_tensor *const *gx) {
+  (void)y;
+  pool p = adaptive_sizes(a);
+  p.gy = gy->data;
+  p.gx = gx[0]->data;
+  each_plane(&p, mean_plane_backward);
+}
+
+CJ_OPS(pool) = {
+    {"max_pool2d", 1, NUMBERS, max_pool2d_infer, max_pool2d_forward, max_pool2d_backward,
+     CJ_DROPS_INPUTS, NULL},
+    {"avg_pool2d", 1, NUMBERS, avg_pool2d_infer, avg_pool2d_forward, avg_pool2d_backward,
+     CJ_DROPS_INPUTS, NULL},
+    {"adaptive_avg_pool2d", 1, 2, adaptive_avg_pool2d_infer, adaptive_avg_pool2d_forward,
+     adaptive_avg_pool2d_backward, CJ_DROPS_INPUTS, NULL},
+    {0},
+};
