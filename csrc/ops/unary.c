@@ -1,0 +1,83 @@
+/* unary.c -- functions of one float operand, element by element.
+ *
+ * Where the slope can be had from the result (exp, sqrt, tanh, relu ...), only the result is kept
+ * for the way back. NaN stays NaN everywhere, in relu too. Slopes at kinks: relu and leaky_relu
+ * take the one from the left at 0, as PyTorch does. */
+#include <tgmath.h>
+
+#include "ops/each.h"
+
+CJ_EACH_FORWARD(exp_forward, exp_run, exp(x))
+CJ_EACH_BACKWARD(exp_backward, exp_slope, y, (g * y))
+
+CJ_EACH_FORWARD(expm1_forward, expm1_run, expm1(x))
+CJ_EACH_BACKWARD(expm1_backward, expm1_slope, y, (g * (y + 1)))
+
+CJ_EACH_FORWARD(log_forward, log_run, log(x))
+CJ_EACH_BACKWARD(log_backward, log_slope, x, g / x)
+
+CJ_EACH_FORWARD(log1p_forward, log1p_run, log1p(x))
+CJ_EACH_BACKWARD(log1p_backward, log1p_slope, x, g / (1 + x))
+
+CJ_EACH_FORWARD(sqrt_forward, sqrt_run, sqrt(x))
+CJ_EACH_BACKWARD(sqrt_backward, sqrt_slope, y, g / (2 * y))
+
+CJ_EACH_FORWARD(rsqrt_forward, rsqrt_run, 1 / sqrt(x))
+CJ_EACH_BACKWARD(rsqrt_backward, rsqrt_slope, y, (g * (real)-0.5 * y * y * y))
+
+CJ_EACH_FORWARD(square_forward, square_run, (x * x))
+CJ_EACH_BACKWARD(square_backward, square_slope, x, 2 * g * x)
+
+CJ_EACH_FORWARD(reciprocal_forward, reciprocal_run, 1 / x)
+CJ_EACH_BACKWARD(reciprocal_backward, reciprocal_slope, y, (-g * y * y))
+
+CJ_EACH_FORWARD(sin_forward, sin_run, sin(x))
+CJ_EACH_BACKWARD(sin_backward, sin_slope, x, (g * cos(x)))
+
+CJ_EACH_FORWARD(cos_forward, cos_run, cos(x))
+CJ_EACH_BACKWARD(cos_backward, cos_slope, x, (-g * sin(x)))
+
+CJ_EACH_FORWARD(tanh_forward, tanh_run, tanh(x))
+CJ_EACH_BACKWARD(tanh_backward, tanh_slope, y, (g * (1 - y * y)))
+
+/* The exponent is never positive, so nothing overflows. */
+CJ_EACH_FORWARD(sigmoid_forward, sigmoid_run, x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)))
+CJ_EACH_BACKWARD(sigmoid_backward, sigmoid_slope, y, (g * y * (1 - y)))
+
+/* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); its slope is the sigmoid. */
+CJ_EACH_FORWARD(softplus_forward, softplus_run, (x < 0 ? 0 : x) + log1p(exp(-fabs(x))))
+CJ_EACH_BACKWARD(softplus_backward, softplus_slope, x,
+                 x >= 0 ? g / (1 + exp(-x)) : g * exp(x) / (1 + exp(x)))
+
+CJ_EACH_FORWARD(erf_forward, erf_run, erf(x))
+CJ_EACH_BACKWARD(erf_backward, erf_slope, x, (g * (real)1.12837916709551257390 * exp(-x * x)))
+
+CJ_EACH_FORWARD(relu_forward, relu_run, x <= 0 ? 0 : x)
+CJ_EACH_BACKWARD(relu_backward, relu_slope, y, y <= 0 ? 0 : g)
+
+/* num[0]: slope for negative elements. */
+CJ_EACH_FORWARD(leaky_relu_forward, leaky_relu_run, x <= 0 ? num[0] * x : x)
+CJ_EACH_BACKWARD(leaky_relu_backward, leaky_relu_slope, x, x <= 0 ? num[0] * g : g)
+
+enum { FROM_X = CJ_ELEMENTWISE, FROM_Y = CJ_ELEMENTWISE | CJ_KEEPS_OUTPUT | CJ_DROPS_INPUTS };
+#define UNARY 1, 0, cj_infer_same
+
+CJ_OPS(unary) = {
+    {"exp", UNARY, exp_forward, exp_backward, FROM_Y, NULL},
+    {"expm1", UNARY, expm1_forward, expm1_backward, FROM_Y, NULL},
+    {"log", UNARY, log_forward, log_backward, FROM_X, NULL},
+    {"log1p", UNARY, log1p_forward, log1p_backward, FROM_X, NULL},
+    {"sqrt", UNARY, sqrt_forward, sqrt_backward, FROM_Y, NULL},
+    {"rsqrt", UNARY, rsqrt_forward, rsqrt_backward, FROM_Y, NULL},
+    {"square", UNARY, square_forward, square_backward, FROM_X, NULL},
+    {"reciprocal", UNARY, reciprocal_forward, reciprocal_backward, FROM_Y, NULL},
+    {"sin", UNARY, sin_forward, sin_backward, FROM_X, NULL},
+    {"cos", UNARY, cos_forward, cos_backward, FROM_X, NULL},
+    {"tanh", UNARY, tanh_forward, tanh_backward, FROM_Y, NULL},
+    {"sigmoid", UNARY, sigmoid_forward, sigmoid_backward, FROM_Y, NULL},
+    {"softplus", UNARY, softplus_forward, softplus_backward, FROM_X, NULL},
+    {"erf", UNARY, erf_forward, erf_backward, FROM_X, NULL},
+    {"relu", UNARY, relu_forward, relu_backward, FROM_Y, NULL},
+    {"leaky_relu", 1, 1, cj_infer_same, leaky_relu_forward, leaky_relu_backward, FROM_X, NULL},
+    {0},
+};
