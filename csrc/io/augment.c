@@ -14,47 +14,68 @@
 enum { GROUP = 16 }; /* samples per piece of work */
 
 typedef struct gather {
-  const uint8_t *from;
+  const cj_tensor *images;
   const int64_t *index;
   float *to;
   int64_t count, each;
-  float level[256];
+  float level[256]; /* of a byte */
 } gather;
+
+static void gather_one(const gather *g, int64_t i) {
+  const int64_t from = g->index[i] * g->each;
+  float *to = g->to + i * g->each;
+  if (g->images->dtype == CJ_F32) {
+    memcpy(to, (const float *)g->images->data + from, (size_t)g->each * sizeof *to);
+    return;
+  }
+  const uint8_t *bytes = (const uint8_t *)g->images->data + from;
+  for (int64_t p = 0; p < g->each; p++) to[p] = g->level[bytes[p]];
+}
 
 static void gather_group(void *context, int64_t piece) {
   const gather *g = context;
   const int64_t end = (piece + 1) * GROUP < g->count ? (piece + 1) * GROUP : g->count;
-  for (int64_t i = piece * GROUP; i < end; i++) {
-    const uint8_t *from = g->from + g->index[i] * g->each;
-    float *to = g->to + i * g->each;
-    for (int64_t p = 0; p < g->each; p++) to[p] = g->level[from[p]];
-  }
+  for (int64_t i = piece * GROUP; i < end; i++) gather_one(g, i);
 }
 
 static cj_status check_indices(const cj_tensor *indices) {
   if (indices->dtype == CJ_I64 && indices->ndim == 1 && cj_contiguous(indices)) return CJ_OK;
-  return cj_fail(CJ_EARG, "expected indices as a contiguous int64 tensor of one dimension");
+  return cj_fail(CJ_EARG, "batch: expected indices as a contiguous int64 tensor [B]");
 }
 
-static cj_status check_gather(const cj_tensor *images, const cj_tensor *indices) {
+static cj_status check_range(const cj_tensor *indices, int64_t n) {
   CJ_TRY(check_indices(indices));
-  if (images->dtype != CJ_U8 || images->ndim != 4 || !cj_contiguous(images))
-    return cj_fail(CJ_EARG, "expected images as a contiguous uint8 tensor [N, C, H, W]");
-  const int64_t *index = indices->data;
-  for (int64_t i = 0; i < indices->size[0]; i++)
-    if (index[i] < 0 || index[i] >= images->size[0])
-      return cj_fail(CJ_EARG, "expected indices of 1 to %lld, got %lld", (long long)images->size[0],
-                     (long long)index[i] + 1);
+  for (int64_t i = 0; i < indices->size[0]; i++) {
+    const int64_t index = ((const int64_t *)indices->data)[i];
+    if (index < 0 || index >= n)
+      return cj_fail(CJ_EARG, "batch: expected indices from 1 to %lld, got %lld", (long long)n,
+                     (long long)index + 1);
+  }
   return CJ_OK;
 }
 
 cj_status cj_images_gather(cj_tensor *out, const cj_tensor *images, const cj_tensor *indices) {
-  CJ_TRY(check_gather(images, indices));
   const int64_t *s = images->size;
+  const bool typed = images->dtype == CJ_U8 || images->dtype == CJ_F32;
+  if (!typed || images->ndim != 4 || !cj_contiguous(images))
+    return cj_fail(CJ_EARG, "batch: expected images as a contiguous uint8 or float32 tensor "
+                            "[N, C, H, W]");
+  CJ_TRY(check_range(indices, s[0]));
   CJ_TRY(cj_tensor_new(out, CJ_F32, 4, (int64_t[]){indices->size[0], s[1], s[2], s[3]}));
-  gather g = {images->data, indices->data, out->data, indices->size[0], s[1] * s[2] * s[3], {0}};
+  gather g = {images, indices->data, out->data, indices->size[0], s[1] * s[2] * s[3], {0}};
   for (int v = 0; v < 256; v++) g.level[v] = (float)v / 255.0f;
   cj_parallel((g.count + GROUP - 1) / GROUP, gather_group, &g);
+  return CJ_OK;
+}
+
+cj_status cj_labels_gather(cj_tensor *out, const cj_tensor *labels, const cj_tensor *indices) {
+  if (labels->dtype != CJ_I64 || labels->ndim != 1)
+    return cj_fail(CJ_EARG, "batch: expected labels as an int64 tensor [N]");
+  CJ_TRY(check_range(indices, labels->size[0]));
+  CJ_TRY(cj_tensor_new(out, CJ_I64, 1, indices->size));
+  for (int64_t i = 0; i < indices->size[0]; i++)
+    ((int64_t *)out->data)[i] =
+        ((const int64_t *)labels->data)[((const int64_t *)indices->data)[i] * labels->stride[0]];
   return CJ_OK;
 }
 

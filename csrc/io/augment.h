@@ -5,9 +5,13 @@
 
 #include "core/tensor.h"
 
-/* out (empty) becomes float32 [B, C, H, W]: images (uint8 [N, C, H, W], contiguous) of the 0-based
- * indices (int64 [B], contiguous), each byte divided by 255. CJ_EARG for an index outside. */
+/* out (empty) becomes float32 [B, C, H, W]: images ([N, C, H, W], contiguous) of the 0-based indices
+ * (int64 [B], contiguous). uint8 images are divided by 255, float32 ones copied. CJ_EARG for an index
+ * outside. */
 cj_status cj_images_gather(cj_tensor *out, const cj_tensor *images, const cj_tensor *indices);
+
+/* The same for labels: int64 [N] to int64 [B]. */
+cj_status cj_labels_gather(cj_tensor *out, const cj_tensor *labels, const cj_tensor *indices);
 
 /* How far random moves go. */
 typedef struct cj_moves {

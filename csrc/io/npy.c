@@ -26,12 +26,14 @@ enum { SEEN_DESCR = 1, SEEN_ORDER = 2, SEEN_SHAPE = 4 };
 
 /* A cursor in the zero-terminated text of the dictionary. */
 typedef struct cursor {
-  const char *at;
+  const char *at, *text;
   const char *name; /* of the file */
 } cursor;
 
 static cj_status unexpected(const cursor *c, const char *expected) {
-  return cj_fail(CJ_EIO, "%s: npy header: expected %s, found \"%.20s\"", c->name, expected, c->at);
+  if (*c->at == '\0') return cj_fail(CJ_EIO, "%s: header: expected %s, found its end", c->name, expected);
+  return cj_fail(CJ_EIO, "%s: header, byte %zu: expected %s, found 0x%02x", c->name,
+                 (size_t)(c->at - c->text) + 1, expected, (unsigned char)*c->at);
 }
 
 static void skip_blanks(cursor *c) {
@@ -118,7 +120,7 @@ static cj_status parse_entry(cursor *c, header *h) {
                        : strcmp(key, "shape") == 0         ? SEEN_SHAPE
                                                            : 0;
   if (bit == 0 || (h->seen & bit))
-    return cj_fail(CJ_EIO, "%s: npy header: expected descr, fortran_order and shape once each, "
+    return cj_fail(CJ_EIO, "%s: header: expected descr, fortran_order and shape once each, "
                    "found '%s'", c->name, key);
   h->seen |= bit;
   return bit == SEEN_DESCR ? parse_descr(c, h)
@@ -137,7 +139,7 @@ static cj_status parse_dictionary(cursor *c, header *h) {
   skip_blanks(c);
   if (*c->at != '\0') return unexpected(c, "the end");
   if (h->seen != (SEEN_DESCR | SEEN_ORDER | SEEN_SHAPE))
-    return cj_fail(CJ_EIO, "%s: npy header: expected descr, fortran_order and shape, found not all",
+    return cj_fail(CJ_EIO, "%s: header: expected descr, fortran_order and shape, found not all",
                    c->name);
   return CJ_OK;
 }
@@ -166,7 +168,7 @@ static cj_status parse_header(cj_reader *r, header *h) {
   if (!text) return cj_fail(CJ_EMEM, "%s: no memory for the header", r->name);
   cj_status status = cj_reader_exact(r, text, length, "header");
   text[length] = '\0';
-  cursor c = {text, r->name};
+  cursor c = {text, text, r->name};
   if (status == CJ_OK) status = parse_dictionary(&c, h);
   if (status == CJ_OK && strlen(text) != length) status = unexpected(&c, "no zero bytes");
   cj_free(text);
