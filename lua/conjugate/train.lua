@@ -1,23 +1,22 @@
 --- Training: `cj.fit`, with progress, history, evaluation, checkpoints and exact resume.
 --
 -- A fit is a *job*: the network, the optimiser, the schedule, the history and the place it has
--- reached. With `out` the job lives in a run directory and can be killed at any moment: the same call
--- goes on from the last checkpoint and ends with the same bytes, because the checkpoint holds all that
--- later steps depend on (parameters, buffers, optimiser, schedule, generator, place, history).
+-- reached. With `out` the job lives in a run directory and can be killed at any moment: the same
+-- call goes on from the last checkpoint and ends with the same bytes, because the checkpoint holds
+-- all that later steps depend on (parameters, buffers, optimiser, schedule, generator, place,
+-- history).
 -- @module conjugate.train
 local cj = require "conjugate"
-local check = require "conjugate.check"
 local checkpoint = require "conjugate.run.checkpoint"
+local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
 local metrics = require "conjugate.metrics.accuracy"
 local progress = require "conjugate.run.progress"
 local runs = require "conjugate.run"
-local setup = require "conjugate.train_setup"
+local schedules = require "conjugate.train.schedule"
+local setup = require "conjugate.train.setup"
 local system = require "conjugate.run.system"
 local wilson = require "conjugate.metrics.wilson"
-
-local Job = {}
-Job.__index = Job
 
 local M = {}
 
@@ -48,7 +47,7 @@ local function save_state(job)
   local place = { epoch = job.epoch, position = job.position, step = job.step, sums = job.sums }
   local ok, message = job.run:save_state(entries, {
     place = json.encode(place), history = json.encode(job.history.epochs),
-    optimizer = json.encode(numbers), schedule = json.encode(setup.pack_schedule(job.schedule)),
+    optimizer = json.encode(numbers), schedule = json.encode(schedules.pack(job.schedule)),
     generator = json.encode(cj.random.state()),
   })
   if not ok then error("fit: " .. message, 0) end
@@ -70,7 +69,7 @@ local function load_state(job)
   local about = checkpoint.about(meta)
   job.net:load_state_dict(under(tensors, "model."))
   setup.unpack_optimizer(job.optimizer, under(tensors, "optimizer."), about.optimizer)
-  setup.unpack_schedule(job.schedule, about.schedule)
+  schedules.unpack(job.schedule, about.schedule)
   cj.random.restore(about.generator)
   local place = about.place
   job.epoch, job.position, job.step = place.epoch, place.position, place.step
@@ -89,9 +88,10 @@ local function log_record(job, record)
   if not ok then error("fit: " .. message, 0) end
 end
 
--- One batch: forward, backward, optimiser. The sums are doubles of exact floats, so their order is all
--- that matters, and that is fixed.
+-- One batch: forward, backward, optimiser. The sums are doubles of exact floats, so their order is
+-- all that matters, and that is fixed.
 local function train_step(job, x, y)
+  job.whole = false
   local n = x:size(1)
   local z = job.net(x)
   local loss = job.loss(z, y)
@@ -103,10 +103,11 @@ local function train_step(job, x, y)
   job.sums.hits = job.sums.hits + metrics.hits(z:detach():predict(), y)
   job.sums.seen = job.sums.seen + n
   job.step, job.position = job.step + 1, job.position + 1
-  setup.after_step(job.schedule, job.step)
+  schedules.after_step(job.schedule, job.step)
   if job.opts.log_steps and job.step % job.opts.log_steps == 0 then
     log_record(job, { kind = "step", epoch = job.epoch, step = job.step, loss = value })
   end
+  job.whole = true
   return value
 end
 
@@ -138,14 +139,13 @@ local function train_epoch(job)
   }
   job.net:train()
   for x, y in remaining(job) do
-    setup.hold()
     local value = train_step(job, x, y)
-    setup.let_go()
     bar:update(job.position, ("loss %.4f"):format(mean_loss(job)))
     if job.opts.on_step then
       job.opts.on_step { net = job.net, epoch = job.epoch, step = job.step, loss = value }
     end
     if due(job) then save_state(job) end
+    interrupt.poll()
   end
   bar:finish(("loss %.4f, training accuracy %.2f %%")
     :format(mean_loss(job), 100 * job.sums.hits / job.sums.seen))
@@ -193,7 +193,8 @@ local function end_epoch(job)
     accuracy = 100 * job.sums.hits / job.sums.seen, lr = job.optimizer.lr,
   }
   evaluate_epoch(job, record)
-  setup.after_epoch(job.schedule, job.epoch, record)
+  job.whole = false
+  schedules.after_epoch(job.schedule, job.epoch, record)
   table.insert(job.history.epochs, record)
   local line = { kind = "epoch" }
   for key, value in pairs(record) do line[key] = value end
@@ -201,6 +202,7 @@ local function end_epoch(job)
   keep_epoch(job)
   if job.opts.on_epoch then job.opts.on_epoch(record, job.net, job.history) end
   job.epoch, job.position, job.sums = job.epoch + 1, 0, fresh_sums()
+  job.whole = true
   save_state(job)
 end
 
@@ -241,16 +243,10 @@ local function work(job)
   if not ok then error("fit: " .. message, 0) end
 end
 
-local function is_interruption(message)
-  return type(message) == "string" and message:find("interrupted", 1, true) ~= nil
-end
-
 -- What a stopped job leaves behind. Between steps (and only there) its state is whole and is saved;
 -- after a second Ctrl-C inside a step the last checkpoint stands.
 local function stop(job)
-  local inside = setup.held()
-  setup.let_go(true)
-  if not inside then pcall(save_state, job) end
+  if job.whole then pcall(save_state, job) end
   job.history.interrupted = true
   if job.opts.on_interrupt == "return" then return end
   local advice = job.run and ("the same command goes on from %s"):format(job.run.dir)
@@ -266,8 +262,8 @@ end
 
 --- Trains a network on a data set.
 --
--- Ctrl-C ends the work after the running batch (a second one at once). The network keeps what it has
--- learnt, its mode is set back, with `out` a checkpoint is written, and the error
+-- Ctrl-C ends the work after the running batch (a second one at once). The network keeps what it
+-- has learnt, its mode is set back, with `out` a checkpoint is written, and the error
 -- "interrupted: fit stopped ..." is raised, so that a script stops too; with
 -- `on_interrupt = "return"` the history comes back instead, with `interrupted = true`.
 -- @tparam Module net network that gives logits [B, K]; trained in place
@@ -283,17 +279,17 @@ end
 -- - `augment`: what `cj.data.batches` takes
 -- - `test`: a data set, evaluated after each epoch; `test_batch` (250)
 -- - `out`: run directory; `keep`: "all" or a list of epochs kept as epoch-NNNN.safetensors;
---   `checkpoint_seconds` (30) and `checkpoint_steps` between states; `log_steps` (50) between records;
---   `config`: further things for config.json that tell runs apart
+--   `checkpoint_seconds` (30) and `checkpoint_steps` between states; `log_steps` (50) between
+--   records; `config`: further things for config.json that tell runs apart
 -- - `seed` of shuffling and augmentation; the generator's seed by default
 -- - `on_step(info)`, `on_epoch(record, net, history)`; `quiet`, `label` of the progress bar
--- @treturn table history: `epochs` (list of { epoch, step, loss, accuracy (percent, while training), lr,
--- ta, ta_interval (percent), n }), `steps`, `seconds`, `interrupted`, `resumed_at`,
+-- @treturn table history: `epochs` (list of { epoch, step, loss, accuracy (percent, while
+-- training), lr, ta, ta_interval (percent), n }), `steps`, `seconds`, `interrupted`, `resumed_at`,
 -- `finished_before`
 -- @raise wrong options; "fit: runs/a holds a run with another configuration (...)"; interrupted
 -- @usage cj.fit(net, train, { epochs = 2, test = test, out = "runs/a" })
 function M.fit(net, set, opts)
-  local job = setmetatable(setup.job(net, set, opts), Job)
+  local job = setup.job(net, set, opts)
   local started = system.now()
   job.history = { epochs = json.array(), steps = 0, seconds = 0, interrupted = false }
   job.epoch, job.position, job.step, job.sums = 1, 0, 0, fresh_sums()
@@ -303,9 +299,8 @@ function M.fit(net, set, opts)
     if not job.run then error("fit: " .. message, 2) end
   end
   local was = net.training
-  local ok, message = pcall(run_job, job)
-  if not ok and is_interruption(message) then ok, message = pcall(stop, job) end
-  setup.let_go(true)
+  local ok, message = interrupt.guard(function() run_job(job) end)
+  if not ok and interrupt.is(message) then ok, message = pcall(stop, job) end
   if job.run then job.run:close() end
   net:train(was)
   if not ok then error(message, 0) end
@@ -313,6 +308,6 @@ function M.fit(net, set, opts)
   return job.history
 end
 
-M.fit_options = check and setup.options
+M.options = setup.options
 
 return M

@@ -23,7 +23,8 @@ local function machine()
   local cpu = first_line("/proc/cpuinfo", "model name%s*:%s*([^\n]+)") or "unknown processor"
   local _, cores = (system.read "/proc/cpuinfo" or ""):gsub("processor%s*:", "")
   local kilobytes = tonumber(first_line("/proc/meminfo", "MemTotal:%s*(%d+)")) or 0
-  return "ok", ("%s, %d cores, %.1f GiB, %s %s"):format(cpu, cores, kilobytes / 2 ^ 20, ffi.os, ffi.arch)
+  return "ok", ("%s, %d cores, %.1f GiB, %s %s"):format(cpu, cores, kilobytes / 2 ^ 20, ffi.os,
+    ffi.arch)
 end
 
 local function luajit()
@@ -59,7 +60,8 @@ local function blas()
   local found, library = pcall(ffi.load, "libopenblas.so.0")
   if not found then return "warn", "not found by the name libopenblas.so.0" end
   local status, build, hint = M.judge_blas(library.openblas_get_parallel())
-  return status, ("%s, %s"):format(build, (ffi.string(library.openblas_get_config()):gsub("%s+$", ""))), hint
+  return status, ("%s, %s"):format(build, (ffi.string(library.openblas_get_config()):gsub("%s+$",
+    ""))), hint
 end
 
 local function gnuplot()
@@ -68,7 +70,8 @@ local function gnuplot()
   pipe:close()
   local version = text:match "(gnuplot [%d%.]+[^\n]*)"
   if version then return "ok", version end
-  return "warn", "not found", "charts are written as data and script only; apt-get install gnuplot-nox"
+  return "warn", "not found", "charts are written as data and script only; apt-get install "
+    .. "gnuplot-nox"
 end
 
 local function libedit()
@@ -87,7 +90,8 @@ end
 local function data_check(name)
   return function()
     local train, test = require("conjugate").data.load(name)
-    if train then return "ok", ("%d training and %d test images"):format(train:size(), test:size()) end
+    if train then return "ok", ("%d training and %d test images"):format(train:size(),
+      test:size()) end
     if name == "mini" then return "fail", "not found", test end
     return "warn", "not found", test
   end
@@ -110,12 +114,14 @@ function M.run()
   for _, check in ipairs(checks()) do
     local ok, status, value, hint = pcall(check[2])
     if not ok then status, value, hint = "fail", tostring(status), nil end
-    result.checks[#result.checks + 1] = { name = check[1], status = status, value = value, hint = hint }
+    result.checks[#result.checks + 1] = { name = check[1], status = status, value = value,
+      hint = hint }
     result.failed = result.failed or status == "fail"
     lines[#lines + 1] = ("%-5s %-22s %s"):format(status, check[1], value)
     if hint then lines[#lines + 1] = ("      %-22s %s"):format("", hint) end
   end
-  lines[#lines + 1] = result.failed and "something needed is wrong: see the lines that begin with fail"
+  lines[#lines + 1] = result.failed and "something needed is wrong: see the lines that begin "
+    .. "with fail"
     or "all that is needed is here"
   return result, table.concat(lines, "\n")
 end

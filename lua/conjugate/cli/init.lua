@@ -3,8 +3,8 @@
 -- A command is a file of this folder that returns a table: `summary` (one line), `description`,
 -- `examples` (list of { command line, what it does }), `define(parser)` (adds arguments and options
 -- to an argparse parser), `run(options)` (does the work; gives a table for --json and a text for
--- people, or nil and a message). `out` describes the option --out where a command gives it a meaning
--- of its own; otherwise the result is also written there as JSON.
+-- people, or nil and a message). `out` describes the option --out where a command gives it a
+-- meaning of its own; otherwise the result is also written there as JSON.
 -- @module conjugate.cli
 local argparse = require "argparse"
 local json = require "conjugate.run.json"

@@ -2,11 +2,13 @@
 -- @module conjugate.metrics.accuracy
 local cj = require "conjugate"
 local guards = require "conjugate.metrics.guards"
+local interrupt = require "conjugate.run.interrupt"
 local progress = require "conjugate.run.progress"
 
 local M = {}
 
---- Calls a function with the network in evaluation mode and sets the mode back, also after an error.
+--- Calls a function with the network in evaluation mode and sets the mode back, also after an
+-- error.
 -- @param net a network, or any callable
 -- @tparam function f called without arguments
 -- @return what f gives
@@ -44,6 +46,7 @@ local function count(net, set, opts)
     end)
     done = done + x:size(1)
     bar:update(done)
+    interrupt.poll()
   end
   return hits, done
 end

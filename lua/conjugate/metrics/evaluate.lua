@@ -1,7 +1,7 @@
 --- Clean and robust accuracy: `cj.evaluate`.
 --
--- TA = #{pred(x) = y} / n. Each attack is run once on every sample, right or wrong, to its last iterate
--- (the paper's convention), while the loop notes whether any iterate was misclassified:
+-- TA = #{pred(x) = y} / n. Each attack is run once on every sample, right or wrong, to its last
+-- iterate (the paper's convention), while the loop notes whether any iterate was misclassified:
 -- RA_paper = #{pred(x_adv) = y} / n, RA_worst = #{pred(x) = y and no iterate misclassified} / n.
 -- So RA_worst <= min(TA, RA_paper) always. With several attacks the totals count a sample as robust
 -- when it is robust against each of them. All shares are in percent of n.
@@ -116,7 +116,7 @@ local function gather(work)
   bar:finish()
 end
 
--- --- results --------------------------------------------------------------------------------------
+-- --- results ------------------------------------------------------------------------------------
 
 local function share(result, name, count, n)
   local low, high = wilson.interval(count, n)
@@ -172,18 +172,18 @@ end
 
 --- Accuracy on clean images and under attacks, in evaluation mode; the mode is set back afterwards.
 --
--- Stops with a message when the result could not mean what it says: the model gives other logits for
--- the same input (train mode), pixels lie outside [0, 1], the model gives probabilities, logits are
--- not finite, or an attack saw zero gradients only.
+-- Stops with a message when the result could not mean what it says: the model gives other logits
+-- for the same input (train mode), pixels lie outside [0, 1], the model gives probabilities, logits
+-- are not finite, or an attack saw zero gradients only.
 -- @param net a network, or a function of images [B, C, H, W] in [0, 1] that gives logits [B, K]
 -- @tparam DataSet set test images and labels
 -- @tparam[opt] {Attack,...} attacks such as cj.attacks.pgd { eps = 0.1 }; none gives TA alone
 -- @tparam[opt] table opts `batch` (250), `quiet`, `guards` (true), `records` (file name ending in
 -- .jsonl or .csv for one record a sample and attack), `keep_records` (also in the result)
--- @treturn table ta, ra_paper, ra_worst (percent), each with NAME_interval = { low, high } (Wilson, 95 %)
--- and its count in `counts`; n, seconds, data, attacks = list of { name, options, ra_paper, ra_worst,
--- success_rate (percent of the correctly classified), zero_gradients (percent), mean_l2, mean_linf
--- (over successes), statuses, forwards, backwards, seconds }. print shows it as a table.
+-- @treturn table ta, ra_paper, ra_worst (percent), each with NAME_interval = { low, high } (Wilson,
+-- 95 %) and its count in `counts`; n, seconds, data, attacks = list of { name, options, ra_paper,
+-- ra_worst, success_rate (percent of the correctly classified), zero_gradients (percent), mean_l2,
+-- mean_linf (over successes), statuses, forwards, backwards, seconds }. print shows it as a table.
 -- @raise wrong arguments; the guards; what an attack raises
 -- @usage print(cj.evaluate(net, test, { cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 } }))
 function M.evaluate(net, set, attacks, opts)

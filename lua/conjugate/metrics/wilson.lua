@@ -5,8 +5,8 @@ local M = {}
 
 M.Z95 = 1.959963984540054 -- the normal quantile of 0.975
 
---- The interval that holds the true share with a given confidence; it never leaves [0, 1] and does not
--- collapse at 0 or n successes.
+--- The interval that holds the true share with a given confidence; it never leaves [0, 1] and does
+-- not collapse at 0 or n successes.
 -- @tparam integer successes 0..n
 -- @tparam integer n trials, >= 1
 -- @tparam[opt=1.959963984540054] number z normal quantile; the default gives 95 %

@@ -1,8 +1,9 @@
 --- Checkpoints: a network with what is needed to rebuild it, in one .safetensors file.
 --
--- Tensors are named like a PyTorch state dict. The metadata are texts: `conjugate` (version), `model`
--- (the network's config), `data`, `seed`, `training` (the configuration of the run), `history` and
--- `generator`, all but the first and the seed as JSON. There are no times in it: equal runs give equal bytes.
+-- Tensors are named like a PyTorch state dict. The metadata are texts: `conjugate` (version),
+-- `model` (the network's config), `data`, `seed`, `training` (the configuration of the run),
+-- `history` and `generator`, all but the first and the seed as JSON. There are no times in it:
+-- equal runs give equal bytes.
 -- @module conjugate.run.checkpoint
 local files = require "conjugate.run.files"
 local json = require "conjugate.run.json"
@@ -17,7 +18,8 @@ function M.describe_data(set)
 end
 
 --- Metadata as a checkpoint holds them.
--- @tparam table about `model`, `data`, `training`, `history`, `generator` (tables), `seed` (integer)
+-- @tparam table about `model`, `data`, `training`, `history`, `generator` (tables), `seed`
+-- (integer)
 -- @treturn table texts by name
 function M.metadata(about)
   local meta = { conjugate = require("conjugate")._VERSION }

@@ -8,8 +8,9 @@
 --   model.safetensors    the result; its presence says that the run is finished
 --   .lock                held by the working process
 --
--- Every file but the log is written to a temporary name, synced and renamed. The order of writing at a
--- checkpoint is: log synced, then state. Whatever is younger than the state is cut off on continuing.
+-- Every file but the log is written to a temporary name, synced and renamed. The order of writing
+-- at a checkpoint is: log synced, then state. Whatever is younger than the state is cut off on
+-- continuing.
 -- @module conjugate.run
 local json = require "conjugate.run.json"
 local log = require "conjugate.run.log"
@@ -80,10 +81,10 @@ local function settle_config(self, config)
 end
 
 --- Opens a run directory: makes it, or checks that it belongs to the same work.
--- @tparam table opts `dir` (folder name), `config` (table for config.json: everything that changes the
--- result, and nothing else: no thread count, no times, no names of files)
--- @treturn Run with `dir`, `config`, `finished` (boolean: the result is there) and `resumed` (boolean:
--- a state is there to go on from); or nil and a message that says how to mend
+-- @tparam table opts `dir` (folder name), `config` (table for config.json: everything that changes
+-- the result, and nothing else: no thread count, no times, no names of files)
+-- @treturn Run with `dir`, `config`, `finished` (boolean: the result is there) and `resumed`
+-- (boolean: a state is there to go on from); or nil and a message that says how to mend
 -- @raise "run.open: expected a folder name for dir, got nil"
 function M.open(opts)
   if type(opts) ~= "table" or type(opts.dir) ~= "string" or opts.dir == "" then

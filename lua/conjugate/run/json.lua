@@ -1,7 +1,7 @@
 --- JSON for records and configurations: keys in order, numbers exact.
 --
--- Equal values give equal bytes: keys are sorted (those named in `order` come first) and a number is
--- written with the fewest of 14 to 17 digits that read back as the same number. NaN and the
+-- Equal values give equal bytes: keys are sorted (those named in `order` come first) and a number
+-- is written with the fewest of 14 to 17 digits that read back as the same number. NaN and the
 -- infinities have no JSON form and become null. Reading is dkjson's.
 -- @module conjugate.run.json
 local dkjson = require "dkjson"

@@ -1,5 +1,5 @@
---- Progress of long work on standard error: a bar with rate and ETA on a terminal, a plain line at most
--- every ten seconds elsewhere, nothing when asked.
+--- Progress of long work on standard error: a bar with rate and ETA on a terminal, a plain line at
+-- most every ten seconds elsewhere, nothing when asked.
 -- @module conjugate.run.progress
 -- @usage
 -- local p = progress.new { label = "epoch 1/3", total = 469, unit = "batches" }
@@ -35,7 +35,8 @@ end
 --- Begins to show a piece of work.
 -- @tparam table opts `label` (text), `total` (number of units; nil when unknown), `unit` (plural
 -- name), `quiet` (boolean; the environment variable CONJUGATE_QUIET=1 does the same), `done` (units
--- done before, for work that is continued). For tests: `write`, `now`, `terminal`, `columns`, `utf8`.
+-- done before, for work that is continued). For tests: `write`, `now`, `terminal`, `columns`,
+-- `utf8`.
 -- @treturn Progress
 function M.new(opts)
   local self = setmetatable({}, Progress)

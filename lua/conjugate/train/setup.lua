@@ -30,7 +30,7 @@ local function check_ranges(opts)
   if opts.log_steps then check.integer("fit", "log_steps", opts.log_steps, 1) end
 end
 
--- --- optimiser and schedule -----------------------------------------------------------------------
+-- --- optimiser and schedule ---------------------------------------------------------------------
 
 local function make_optimizer(net, opts)
   if type(opts.optimizer) == "table" then return opts.optimizer end
@@ -43,7 +43,7 @@ local function make_optimizer(net, opts)
   return maker(net:parameters(), settings)
 end
 
--- --- configuration --------------------------------------------------------------------------------
+-- --- configuration ------------------------------------------------------------------------------
 
 -- What of a value can be written: plain values as they are, the rest by kind.
 local function plain(value)
