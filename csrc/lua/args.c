@@ -22,6 +22,7 @@ const char *got(lua_State *L, int i, char text[GOT_TEXT]) {
     case LUA_TBOOLEAN:
       return lua_toboolean(L, i) ? "true" : "false";
     case LUA_TNUMBER:
+      if (isnan(lua_tonumber(L, i))) return "nan"; /* printf knows two of them */
       snprintf(text, GOT_TEXT, "%.14g", lua_tonumber(L, i));
       break;
     case LUA_TSTRING:

@@ -45,6 +45,13 @@ static int l_restore(lua_State *L) {
   return 0;
 }
 
+static cj_tensor *check_floats(lua_State *L, const char *fn) {
+  cj_tensor *t = check_tensor(L, 1, fn, "self");
+  if (!cj_dtype_float(t->dtype))
+    raise_error(L, "%s: expected a float tensor for self, got %s", fn, cj_dtype_name(t->dtype));
+  return t;
+}
+
 static cj_stream check_stream(lua_State *L, int i, const char *fn, const char *purpose) {
   if (lua_isnoneornil(L, i)) return cj_stream_open((uint64_t)random_next(purpose), purpose, 0);
   const int64_t key = check_integer(L, i, fn, "key", 0, INT64_C(1) << 53);
@@ -53,7 +60,7 @@ static cj_stream check_stream(lua_State *L, int i, const char *fn, const char *p
 
 /* x:uniform_(low = 0, high = 1, key): fills with uniform numbers of [low, high). */
 static int l_uniform(lua_State *L) {
-  cj_tensor *t = check_tensor(L, 1, "uniform_", "self");
+  cj_tensor *t = check_floats(L, "uniform_");
   const double low = lua_isnoneornil(L, 2) ? 0 : check_number(L, 2, "uniform_", "low");
   const double high = lua_isnoneornil(L, 3) ? 1 : check_number(L, 3, "uniform_", "high");
   if (!(low <= high))
@@ -67,7 +74,7 @@ static int l_uniform(lua_State *L) {
 
 /* x:normal_(mean = 0, sd = 1, key) */
 static int l_normal(lua_State *L) {
-  cj_tensor *t = check_tensor(L, 1, "normal_", "self");
+  cj_tensor *t = check_floats(L, "normal_");
   const double mean = lua_isnoneornil(L, 2) ? 0 : check_number(L, 2, "normal_", "mean");
   const double sd = lua_isnoneornil(L, 3) ? 1 : check_number(L, 3, "normal_", "sd");
   if (!(sd >= 0)) raise_error(L, "normal_: expected sd >= 0, got %.14g", sd);

@@ -24,7 +24,7 @@ local function chosen(n, most, edge)
   return list
 end
 
--- How many leading slices are shown at each end: fewer the more dimensions lead.
+-- What is shown of every dimension: of leading ones little, of those before the last four one slice.
 local function choose_all(shape, width)
   local n, list = #shape, {}
   for d = 1, n do
@@ -33,8 +33,10 @@ local function choose_all(shape, width)
       list[d] = chosen(shape[d], most, EDGE)
     elseif d == n - 1 then
       list[d] = chosen(shape[d], MOST_ROWS, EDGE)
-    else
+    elseif d > n - 4 then
       list[d] = chosen(shape[d], n == 3 and 3 or 2, 1)
+    else
+      list[d] = shape[d] > 1 and { 1, GAP } or { 1 }
     end
   end
   return list

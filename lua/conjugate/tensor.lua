@@ -158,12 +158,18 @@ function M.eye(n, dtype)
   return t
 end
 
+local function random_sizes(name, ...)
+  local sizes, dtype, wants = read_sizes(name, ...)
+  check.one_of(name, "dtype", dtype or "float32", { "float32", "float64" })
+  return sizes, dtype, wants
+end
+
 --- Uniform numbers in [0, 1) of the global generator.
 -- @tparam {number,...} sizes also as separate arguments; may hold `dtype` and `requires_grad`
 -- @tparam[opt="float32"] string dtype "float32" or "float64"
 -- @treturn Tensor of these sizes
 function M.rand(...)
-  local sizes, dtype, wants = read_sizes("rand", ...)
+  local sizes, dtype, wants = random_sizes("rand", ...)
   return finish(core.new(sizes, nil, dtype, "rand"):uniform_(0, 1), wants)
 end
 
@@ -172,7 +178,7 @@ end
 -- @tparam[opt="float32"] string dtype "float32" or "float64"
 -- @treturn Tensor of these sizes
 function M.randn(...)
-  local sizes, dtype, wants = read_sizes("randn", ...)
+  local sizes, dtype, wants = random_sizes("randn", ...)
   return finish(core.new(sizes, nil, dtype, "randn"):normal_(0, 1), wants)
 end
 

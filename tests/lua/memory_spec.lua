@@ -1,0 +1,76 @@
+local cj = require "conjugate"
+local core = require "conjugate.core"
+local starve = require "support.starve"
+local raises = require("support.misuse").raises
+
+describe("memory", function()
+  it("of dropped tensors is given back without being asked", function()
+    local function churn(n)
+      local keep
+      for i = 1, n do keep = cj.ones(64, 64) * i end
+      return keep
+    end
+    churn(2000)
+    local before = starve.resident()
+    churn(20000)
+    assert.is_true(starve.resident() < 1.1 * before + 4e6)
+  end)
+
+  it("of 1 MB tensors stays near what is in use", function()
+    starve.settle()
+    local most, base = 0, core.memory_used()
+    for _ = 1, 1000 do
+      cj.zeros { 512, 512 }
+      most = math.max(most, core.memory_used())
+    end
+    assert.is_true(most - base < 64e6, most - base)
+  end)
+
+  it("is found by a collection when an allocation fails", function()
+    collectgarbage "stop"
+    local x = cj.zeros { 10 }
+    x = nil -- luacheck: ignore
+    collectgarbage "restart"
+    assert.is_true(core.memory_peak() >= core.memory_used())
+    assert.is_true(core.memory_trim() >= 0)
+  end)
+
+  it("of graphs is given back with the last result", function()
+    local w = cj.randn { 64, 64, requires_grad = true }
+    local before
+    for i = 1, 300 do
+      local y = w
+      for _ = 1, 5 do y = y * 1.01 + w end
+      if i % 2 == 0 then y:sum():backward() end
+      if i == 50 then before = starve.settle() end
+    end
+    assert.is_true(starve.settle() <= before + 100000)
+  end)
+
+  it("is refused in sizes that do not exist", function()
+    raises("out of memory", cj.zeros, { 2 ^ 44 })
+    raises("memory_fail_after: expected a whole number for n, got nil", core.memory_fail_after)
+  end)
+end)
+
+describe("loading twice", function()
+  it("gives the same tensors", function()
+    local x = cj.tensor { 1, 2 }
+    local loaded = package.loaded["conjugate.core"]
+    package.loaded["conjugate.core"] = nil
+    local again = require "conjugate.core"
+    package.loaded["conjugate.core"] = loaded
+    assert.is_true(again.is_tensor(x))
+    assert.same({ 1, 2 }, again.new({ 2 }, 0):copy_(x):table())
+  end)
+end)
+
+describe("threads", function()
+  it("can be counted and set", function()
+    local n = cj.threads()
+    assert.equal(1, cj.threads(1))
+    assert.equal(n, cj.threads(n))
+    raises("threads: expected a whole number from 1 to 256 for count, got 0", cj.threads, 0)
+    raises("threads: expected a whole number for count, got 1.5", cj.threads, 1.5)
+  end)
+end)

@@ -1,0 +1,47 @@
+--- Runs a function with every one of its allocations failing in turn.
+local core = require "conjugate.core"
+
+local M = {}
+
+local function settle()
+  collectgarbage()
+  collectgarbage()
+  return core.memory_used()
+end
+
+--- Native bytes in use, after everything dead was collected.
+M.settle = settle
+
+--- Calls f() with the allocations from the n-th on failing, n = 0, 1, 2 ... until it passes. Every
+-- failure must be an error that says so, and leave no bytes behind.
+-- @tparam function f the call; must not keep anything
+-- @tparam[opt=200] number most give up after so many
+-- @treturn number how many allocations f needs
+function M.every_allocation(f, most)
+  f() -- caches and lazily loaded parts are not what is tested
+  for n = 0, most or 200 do
+    local before = settle()
+    core.memory_fail_after(n)
+    local ok, message = pcall(f)
+    core.memory_fail_after(-1)
+    local after = settle()
+    if after ~= before then
+      error(("%d bytes left behind when allocation %d failed"):format(after - before, n), 2)
+    end
+    if ok then return n end
+    if not tostring(message):find "memory" then
+      error(("allocation %d failed with: %s"):format(n, tostring(message)), 2)
+    end
+  end
+  return error("the call never passed", 2)
+end
+
+--- Resident memory of this process in bytes.
+function M.resident()
+  local f = assert(io.open "/proc/self/statm")
+  local _, pages = f:read("*n", "*n")
+  f:close()
+  return pages * 4096
+end
+
+return M
