@@ -2,8 +2,8 @@
 -- @module conjugate.ops.linear
 local def = require "conjugate.ops.define"
 
---- Affine map of the last dimension, `y = x w^T + bias`. A row's result does not depend on the other
--- rows.
+--- Affine map of the last dimension, `y = x w^T + bias`. A row's result does not depend on the
+-- other rows.
 -- @function linear
 -- @tparam Tensor x floats [..., I]
 -- @tparam Tensor weight floats [O, I]

@@ -4,8 +4,8 @@ local def = require "conjugate.ops.define"
 
 local reduction = { "reduction", "choice", "mean", { "none", "mean", "sum" } }
 
---- Cross entropy of logits and labels, `log(sum of exp(x_k)) - x_y`, exact to rounding for confident
--- predictions too.
+--- Cross entropy of logits and labels, `log(sum of exp(x_k)) - x_y`, exact to rounding for
+-- confident predictions too.
 -- @function cross_entropy
 -- @tparam Tensor logits floats [B, K]
 -- @tparam Tensor labels int64 [B], values 0..K-1
