@@ -1,0 +1,152 @@
+--- Step 2 of the IFA pipeline: X_n and Delta_N = X_N - X_0 of a set, chunk by chunk.
+--
+-- X_{n+1} = X_n - eps sign(grad CE(z(X_n), Y)), with true labels and a frozen classifier. A chunk's
+-- Delta_N goes to delta-00001.npy, its counts to delta-00001.json; the second file is written last,
+-- so a chunk that has both is done and is not done again.
+-- @module conjugate.ifa.follow
+-- @source Zhang et al., arXiv 2205.01493v3, supplement eq. 1-2
+local cj = require "conjugate"
+local files = require "conjugate.run.files"
+local interrupt = require "conjugate.run.interrupt"
+local json = require "conjugate.run.json"
+local progress = require "conjugate.run.progress"
+local system = require "conjugate.run.system"
+
+local M = {}
+
+-- Dense where the curve bends, sparse where it is flat.
+local MARKS = { 0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150 }
+
+--- The steps n at which accuracy is measured: dense at the start, then every 50.
+-- @tparam integer steps N >= 0
+-- @treturn {integer,...} rising, from 0 to N
+function M.schedule(steps)
+  local marks = {}
+  for _, n in ipairs(MARKS) do
+    if n < steps then marks[#marks + 1] = n end
+  end
+  for n = 200, steps - 1, 50 do marks[#marks + 1] = n end
+  marks[#marks + 1] = steps
+  return marks
+end
+
+--- Names of a chunk's two files.
+-- @tparam string dir folder
+-- @tparam integer number from 1
+-- @treturn string the array's
+-- @treturn string the counts'
+function M.names(dir, number)
+  local stem = ("%s/delta-%05d"):format(dir, number)
+  return stem .. ".npy", stem .. ".json"
+end
+
+local function count(mask)
+  return mask:to("float64"):sum():item()
+end
+
+-- Samples whose input gradient is zero in every element: they move no more.
+local function frozen(net, x, y)
+  local moved = x:detach():clone()
+  moved.requires_grad = true
+  local gradient = cj.grad(cj.cross_entropy(net(moved), y, "sum"), { moved })[1]
+  return count(gradient:abs():flatten(2):amax(2):eq(0))
+end
+
+-- Accuracy of X_n, and of the PGD attack that starts at X_n on the chunk's first samples.
+local function measure(job, counts, x, y)
+  local at = #counts.correct + 1
+  counts.correct[at] = count(cj.predict(job.net, x):eq(y))
+  counts.frozen[at] = frozen(job.net, x, y)
+  local some = math.min(counts.ra_samples, x:size(1))
+  if some == 0 then
+    counts.robust[at] = 0
+    return
+  end
+  local part, labels = x:narrow(1, 1, some), y:narrow(1, 1, some)
+  local attacked = job.attack(job.net, part, labels, { quiet = true }).x_adv
+  counts.robust[at] = count(cj.predict(job.net, attacked):eq(labels))
+end
+
+-- Delta_1 carries the high-frequency ratio of the conjugate.
+local function frequency(counts, x0, x1)
+  local ratio = cj.metrics.frequency.ratio(x1 - x0)
+  counts.hfr_sum, counts.hfr_count = ratio.sum, ratio.count
+end
+
+local function follow_chunk(job, number, bar)
+  local from = (number - 1) * job.chunk + 1
+  local size = math.min(job.chunk, job.set:size() - from + 1)
+  local x0, y = job.set:batch(from, size)
+  local counts = {
+    samples = size, ra_samples = math.min(size, math.ceil(size * job.ra_share)),
+    correct = json.array(), robust = json.array(), frozen = json.array(),
+    hfr_sum = 0, hfr_count = 0,
+  }
+  local x, n = x0, 0
+  for _, mark in ipairs(job.marks) do
+    if mark > n then
+      local step = cj.attacks.ifa { eps = job.eps, steps = mark - n, clip = job.clip }
+      x = step(job.net, x, y, { quiet = true }).x_adv
+      if n == 0 and mark == 1 then frequency(counts, x0, x) end
+      n = mark
+    end
+    measure(job, counts, x, y)
+    interrupt.poll()
+    bar:update(bar.base + size * n / math.max(1, job.steps))
+  end
+  local array, text = M.names(job.dir, number)
+  assert(cj.io.write_npy(array, x - x0))
+  assert(files.write_json(text, counts))
+  return counts
+end
+
+-- Sums the chunks' counts and turns them into percent.
+local function totals(job, chunks)
+  local t = {
+    n = json.array(job.marks), ta = json.array(), ra = json.array(), frozen = json.array(),
+    samples = 0, ra_samples = 0, eps = job.eps, steps = job.steps, clip = job.clip,
+  }
+  local hfr_sum, hfr_count = 0, 0
+  for _, c in ipairs(chunks) do
+    t.samples, t.ra_samples = t.samples + c.samples, t.ra_samples + c.ra_samples
+    hfr_sum, hfr_count = hfr_sum + c.hfr_sum, hfr_count + c.hfr_count
+    for i = 1, #job.marks do
+      t.ta[i] = (t.ta[i] or 0) + c.correct[i]
+      t.ra[i] = (t.ra[i] or 0) + c.robust[i]
+      t.frozen[i] = (t.frozen[i] or 0) + c.frozen[i]
+    end
+  end
+  for i = 1, #job.marks do
+    t.ta[i], t.frozen[i] = 100 * t.ta[i] / t.samples, 100 * t.frozen[i] / t.samples
+    t.ra[i] = t.ra_samples > 0 and 100 * t.ra[i] / t.ra_samples or json.null
+  end
+  t.hfr = hfr_count > 0 and hfr_sum / hfr_count or json.null
+  t.hfr_undefined = t.samples - hfr_count
+  return t
+end
+
+--- Follows a whole set, or what is left of it.
+-- @tparam table job net (in evaluation mode), set, dir, eps (pixel units), steps (N), clip ("none"
+--   or "box"), marks (from @{schedule}), attack (PGD that may start anywhere), chunk (samples held
+--   at a time), ra_share (part of every chunk that is attacked, 0 to 1), quiet
+-- @treturn table n, ta, ra, frozen (lists; percent), hfr (mean ratio of Delta_1), hfr_undefined
+--   (samples with no Delta_1), samples, ra_samples, eps, steps, clip, chunks (how many)
+function M.run(job)
+  local chunks, total = {}, math.ceil(job.set:size() / job.chunk)
+  local bar = progress.new {
+    label = "IFA", total = job.set:size(), unit = "images", quiet = job.quiet,
+  }
+  for number = 1, total do
+    local array, text = M.names(job.dir, number)
+    local held = system.exists(array) and system.exists(text) and files.read_json(text)
+    bar.base = (number - 1) * job.chunk
+    chunks[number] = held or follow_chunk(job, number, bar)
+    bar:update(math.min(number * job.chunk, job.set:size()))
+  end
+  local t = totals(job, chunks)
+  t.chunks = total
+  bar:finish(("TA %.2f -> %.2f %%"):format(t.ta[1], t.ta[#t.ta]))
+  return t
+end
+
+return M

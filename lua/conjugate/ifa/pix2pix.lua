@@ -1,0 +1,220 @@
+--- Step 3 of the IFA pipeline: a generator that learns Delta_N from X_0, against a discriminator.
+--
+-- Pix2Pix: the discriminator tells pairs (X_0, Delta_N) from (X_0, G(X_0)); the generator minimises
+-- its adversarial loss plus `l1` times the mean absolute error. Both losses see Delta divided by
+-- its range N eps, so that they mean the same for every N and eps.
+-- @module conjugate.ifa.pix2pix
+-- @source Isola et al., CVPR 2017; Zhang et al., arXiv 2205.01493v3, supplement
+local cj = require "conjugate"
+local files = require "conjugate.run.files"
+local follow = require "conjugate.ifa.follow"
+local interrupt = require "conjugate.run.interrupt"
+local json = require "conjugate.run.json"
+local progress = require "conjugate.run.progress"
+local system = require "conjugate.run.system"
+
+local M = {}
+
+-- --- the pairs
+-- ------------------------------------------------------------------------------------
+
+-- Reads the arrays of some chunks into one tensor [count, C, H, W].
+local function read_deltas(job, first, last)
+  local parts = {}
+  for number = first, last do
+    local path = follow.names(job.deltas, number)
+    local array, why = cj.io.read_npy(path)
+    if not array then error("ifa: " .. why, 0) end
+    parts[#parts + 1] = array
+  end
+  return #parts == 1 and parts[1] or cj.cat(parts, 1)
+end
+
+-- Chunks are shuffled in groups that fit in memory; one group holds all of a small set.
+local function groups(job)
+  local x = job.set:batch(1, 1)
+  local bytes = x:numel() * 4 * job.chunk
+  local per_group = math.max(1, math.floor(job.memory / bytes))
+  local list = {}
+  for first = 1, job.chunks, per_group do
+    list[#list + 1] = { first, math.min(job.chunks, first + per_group - 1) }
+  end
+  return list
+end
+
+-- Images and targets of the samples numbered in `order` (1-based, relative to the group).
+local function pairs_at(images, deltas, order)
+  return images:index_select(1, order), deltas:index_select(1, order)
+end
+
+local function group_data(job, group)
+  if job.held and job.held.first == group[1] then return job.held end
+  local from = (group[1] - 1) * job.chunk + 1
+  local deltas = read_deltas(job, group[1], group[2])
+  local images = job.set:batch(from, deltas:size(1))
+  job.held = { first = group[1], images = images, deltas = deltas / job.range }
+  return job.held
+end
+
+-- --- one step
+-- --------------------------------------------------------------------------------------
+
+local function bce(logits, target)
+  return cj.bce_with_logits(logits, cj.full(logits.shape, target))
+end
+
+local function want_gradients(net, wanted)
+  for _, p in ipairs(net:parameters()) do p.requires_grad = wanted end
+end
+
+-- One step of each player; fake is made once and used by both.
+local function train_step(job, x, target)
+  local g, d = job.generator, job.discriminator
+  local fake = g(x) / job.range
+
+  want_gradients(d, true)
+  job.d_optim:zero_grad()
+  local real_loss = bce(d(cj.cat({ x, target }, 2)), 1)
+  local fake_loss = bce(d(cj.cat({ x, fake:detach() }, 2)), 0)
+  local d_loss = (real_loss + fake_loss) * 0.5
+  d_loss:backward()
+  job.d_optim:step()
+
+  want_gradients(d, false)
+  job.g_optim:zero_grad()
+  local adversarial = bce(d(cj.cat({ x, fake }, 2)), 1)
+  local l1 = (fake - target):abs():mean()
+  local g_loss = adversarial + l1 * job.l1
+  g_loss:backward()
+  job.g_optim:step()
+  return d_loss:item(), adversarial:item(), l1:item()
+end
+
+local function train_epoch(job, epoch, bar)
+  local sums, seen = { d = 0, adversarial = 0, l1 = 0 }, 0
+  job.generator:train()
+  job.discriminator:train()
+  for _, group in ipairs(groups(job)) do
+    local data = group_data(job, group)
+    local size = data.images:size(1)
+    local order = cj.randperm(size)
+    for from = 1, size, job.batch do
+      local n = math.min(job.batch, size - from + 1)
+      local x, target = pairs_at(data.images, data.deltas, order:narrow(1, from, n))
+      local d, adversarial, l1 = train_step(job, x, target)
+      sums.d, sums.l1 = sums.d + n * d, sums.l1 + n * l1
+      sums.adversarial = sums.adversarial + n * adversarial
+      seen = seen + n
+      bar:update((epoch - 1) * job.set:size() + seen, ("L1 %.4f"):format(sums.l1 / seen))
+      interrupt.poll()
+    end
+  end
+  return {
+    epoch = epoch, d_loss = sums.d / seen, adversarial = sums.adversarial / seen,
+    l1 = sums.l1 / seen,
+  }
+end
+
+-- --- state
+-- -----------------------------------------------------------------------------------------
+
+local STATE, RESULT = "state.safetensors", "generator.safetensors"
+
+local function add(entries, prefix, list)
+  for _, pair in ipairs(list) do entries[#entries + 1] = { prefix .. pair[1], pair[2] } end
+end
+
+local function under(tensors, prefix)
+  local found = {}
+  for name, tensor in pairs(tensors) do
+    if name:sub(1, #prefix) == prefix then found[name:sub(#prefix + 1)] = tensor end
+  end
+  return found
+end
+
+-- Everything later steps depend on, in one file.
+local function save_state(job, epoch)
+  local entries = {}
+  add(entries, "generator.", job.generator:state_dict())
+  add(entries, "discriminator.", job.discriminator:state_dict())
+  add(entries, "g_optim.", optimizers.tensors(job.g_optim))
+  add(entries, "d_optim.", optimizers.tensors(job.d_optim))
+  local ok, why = files.write_tensors(job.dir .. "/" .. STATE, entries, {
+    epoch = json.number(epoch), history = json.encode(job.history),
+    generator = json.encode(cj.random.state()),
+    g_optim = json.encode(optimizers.numbers(job.g_optim)),
+    d_optim = json.encode(optimizers.numbers(job.d_optim)),
+  })
+  if not ok then error("ifa: " .. why, 0) end
+end
+
+-- Takes up the state of a run that was stopped; answers the epochs that are done.
+local function load_state(job)
+  local path = job.dir .. "/" .. STATE
+  if not system.exists(path) then return 0 end
+  local tensors, meta = files.read_tensors(path)
+  if not tensors then error("ifa: " .. tostring(meta), 0) end
+  job.generator:load_state_dict(under(tensors, "generator."))
+  job.discriminator:load_state_dict(under(tensors, "discriminator."))
+  optimizers.restore(job.g_optim, under(tensors, "g_optim."), json.decode(meta.g_optim))
+  optimizers.restore(job.d_optim, under(tensors, "d_optim."), json.decode(meta.d_optim))
+  cj.random.restore(json.decode(meta.generator))
+  job.history = json.array(json.decode(meta.history))
+  return tonumber(meta.epoch)
+end
+
+local function make_players(job)
+  local size = { channels = job.set.images:size(2), size = job.set.images:size(3) }
+  job.generator = cj.models.pix2pix_generator {
+    channels = size.channels, size = size.size, width = job.width, range = job.range,
+  }
+  job.discriminator = cj.models.pix2pix_discriminator { channels = size.channels }
+  local settings = { lr = job.lr, betas = { job.beta1, 0.999 } }
+  job.g_optim = cj.optim.adam(job.generator:parameters(), settings)
+  job.d_optim = cj.optim.adam(job.discriminator:parameters(), settings)
+end
+
+local function finished(job)
+  local path = job.dir .. "/" .. RESULT
+  if not system.exists(path) then return false end
+  local tensors, meta = files.read_tensors(path)
+  if not tensors then error("ifa: " .. tostring(meta), 0) end
+  job.generator:load_state_dict(tensors)
+  job.history = json.array(json.decode(meta.history))
+  os.remove(job.dir .. "/" .. STATE)
+  return true
+end
+
+--- Trains the generator, or what is left of its training.
+-- @tparam table job set (images X_0), deltas (folder of Delta_N), chunk and chunks (as they were
+--   followed), dir (for state and result), range (N eps), epochs, batch, lr, beta1, l1 (weight of
+--   the absolute error), width (channels of the first block), memory (bytes of pairs held at a
+--   time), quiet
+-- @treturn Module the generator, in evaluation mode
+-- @treturn {table,...} history: epoch, d_loss, adversarial, l1 (the last in units of the range)
+function M.train(job)
+  job.history = json.array()
+  make_players(job)
+  if not finished(job) then
+    local done = load_state(job)
+    local bar = progress.new {
+      label = "Pix2Pix", total = job.epochs * job.set:size(), unit = "images", quiet = job.quiet,
+      done = done * job.set:size(),
+    }
+    for epoch = done + 1, job.epochs do
+      job.history[epoch] = train_epoch(job, epoch, bar)
+      save_state(job, epoch)
+    end
+    local last = job.history[#job.history]
+    bar:finish(last and ("L1 %.4f of the range"):format(last.l1))
+    local meta = { history = json.encode(job.history), model = json.encode(job.generator.config) }
+    local path = job.dir .. "/" .. RESULT
+    local ok, why = files.write_tensors(path, job.generator:state_dict(), meta)
+    if not ok then error("ifa: " .. why, 0) end
+    os.remove(job.dir .. "/" .. STATE)
+  end
+  job.held = nil
+  return job.generator:eval(), job.history
+end
+
+return M
