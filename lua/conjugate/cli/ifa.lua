@@ -5,8 +5,8 @@ local cli = require "conjugate.cli"
 local M = {
   summary = "follow IFA, train the generator, compare CL and ACL",
   description = "Runs the IFA pipeline: trains a classifier or loads one, follows opposite FGSM "
-    .. "on the training set, trains a Pix2Pix generator on what came out, and compares the classifier "
-    .. "with (ACL) and without it (CL). A run that was stopped goes on with the same command.",
+    .. "on the training set, trains a Pix2Pix generator on what came out, and compares the "
+    .. "classifier with (ACL) and without it (CL). A run that was stopped goes on with the same command.",
   out = "Run directory.",
   examples = {
     { "ifa --data mini --model convnet --epochs 3 --out runs/ifa", "the whole pipeline on mini" },
@@ -76,7 +76,8 @@ local function subject_of(options)
     subject.model, subject.epochs = net, nil
     subject.data = options.data or type(about.data) == "table" and about.data.name or "mini"
   end
-  subject.train, subject.test = require("conjugate.cli.train").load_data(subject.data, options.limit)
+  local load_data = require("conjugate.cli.train").load_data
+  subject.train, subject.test = load_data(subject.data, options.limit)
   if not subject.train then return nil, subject.test end
   return subject
 end
@@ -108,7 +109,8 @@ function M.run(options)
   if not subject then return nil, why end
   local result = cj.ifa.run {
     model = subject.model, epochs = subject.epochs, train = subject.train, test = subject.test,
-    out = options.out or "runs/ifa", fit = { batch = options.batch, lr = options.lr }, eps = options.eps, steps = options.steps,
+    out = options.out or "runs/ifa", fit = { batch = options.batch, lr = options.lr },
+    eps = options.eps, steps = options.steps,
     clip = options.clip, ra_share = options.ra_share, chunk = options.chunk,
     gan = {
       epochs = options.gan_epochs, batch = options.gan_batch, width = options.gan_width,
