@@ -34,11 +34,11 @@ local function state_entries(job)
   for _, pair in ipairs(job.net:state_dict()) do
     entries[#entries + 1] = { "model." .. pair[1], pair[2] }
   end
-  local tensors, numbers = setup.pack_optimizer(job.optimizer)
-  for _, pair in ipairs(tensors) do
+  local state = job.optimizer:state_dict()
+  for _, pair in ipairs(state.tensors) do
     entries[#entries + 1] = { "optimizer." .. pair[1], pair[2] }
   end
-  return entries, numbers
+  return entries, { name = state.name, step = state.step, options = state.options }
 end
 
 local function save_state(job)
@@ -68,7 +68,8 @@ local function load_state(job)
   if not tensors then error("fit: " .. tostring(meta), 0) end
   local about = checkpoint.about(meta)
   job.net:load_state_dict(under(tensors, "model."))
-  setup.unpack_optimizer(job.optimizer, under(tensors, "optimizer."), about.optimizer)
+  about.optimizer.tensors = under(tensors, "optimizer.")
+  job.optimizer:load_state_dict(about.optimizer)
   schedules.unpack(job.schedule, about.schedule)
   cj.random.restore(about.generator)
   local place = about.place
@@ -103,7 +104,7 @@ local function train_step(job, x, y)
   job.sums.hits = job.sums.hits + metrics.hits(z:detach():predict(), y)
   job.sums.seen = job.sums.seen + n
   job.step, job.position = job.step + 1, job.position + 1
-  schedules.after_step(job.schedule, job.step)
+  schedules.after_step(job.schedule, job.step, job.epoch)
   if job.opts.log_steps and job.step % job.opts.log_steps == 0 then
     log_record(job, { kind = "step", epoch = job.epoch, step = job.step, loss = value })
   end
@@ -194,7 +195,7 @@ local function end_epoch(job)
   }
   evaluate_epoch(job, record)
   job.whole = false
-  schedules.after_epoch(job.schedule, job.epoch, record)
+  schedules.after_epoch(job.schedule, record.loss)
   table.insert(job.history.epochs, record)
   local line = { kind = "epoch" }
   for key, value in pairs(record) do line[key] = value end

@@ -20,27 +20,32 @@ M.options = {
   quiet = { "boolean" }, label = { "string" }, on_interrupt = { "string", "raise" },
 }
 
+--- Options that change the result and go into config.json as they are.
+M.recorded = {
+  "epochs", "batch", "shuffle", "lr", "weight_decay", "optimizer_options", "augment", "keep",
+  "log_steps", "loss",
+}
+
 local function check_ranges(opts)
   check.integer("fit", "epochs", opts.epochs, 0)
   check.integer("fit", "batch", opts.batch, 1)
   check.number("fit", "lr", opts.lr, 0)
   check.one_of("fit", "on_interrupt", opts.on_interrupt, { "raise", "return" })
   if type(opts.keep) == "string" then check.one_of("fit", "keep", opts.keep, { "all" }) end
-  if opts.checkpoint_steps then check.integer("fit", "checkpoint_steps", opts.checkpoint_steps, 1) end
-  if opts.log_steps then check.integer("fit", "log_steps", opts.log_steps, 1) end
+  for _, name in ipairs { "checkpoint_steps", "log_steps" } do
+    if opts[name] then check.integer("fit", name, opts[name], 1) end
+  end
 end
 
 -- --- optimiser and schedule ---------------------------------------------------------------------
 
 local function make_optimizer(net, opts)
   if type(opts.optimizer) == "table" then return opts.optimizer end
+  check.one_of("fit", "optimizer", opts.optimizer, { "sgd", "adam", "adamw", "rmsprop" })
   local maker = cj.optim[opts.optimizer]
-  if not maker then
-    check.fail("fit", "there is no optimiser %q", opts.optimizer)
-  end
   local settings = { lr = opts.lr, weight_decay = opts.weight_decay }
   for key, value in pairs(opts.optimizer_options or {}) do settings[key] = value end
-  return maker(net:parameters(), settings)
+  return maker(net, settings)
 end
 
 -- --- configuration ------------------------------------------------------------------------------
@@ -60,13 +65,18 @@ end
 -- Everything that changes the result, and nothing else.
 local function configuration(job)
   local opts, config = job.opts, {}
-  for _, key in ipairs { "epochs", "batch", "shuffle", "lr", "weight_decay", "optimizer_options",
-    "augment", "keep", "log_steps", "loss" } do
+  for _, key in ipairs(M.recorded) do
     if opts[key] ~= nil then config[key] = plain(opts[key]) end
   end
-  config.optimizer = type(opts.optimizer) == "string" and opts.optimizer or "made by hand"
-  if opts.schedule ~= nil then
-    config.schedule = type(opts.schedule) == "string" and opts.schedule or plain(opts.schedule)
+  config.optimizer = opts.optimizer
+  if type(opts.optimizer) == "table" then
+    local state = opts.optimizer:state_dict()
+    config.optimizer = { name = state.name, options = plain(state.options) }
+  end
+  local schedule = opts.schedule
+  if schedule ~= nil then
+    local made = type(schedule) == "table" and schedule.state_dict
+    config.schedule = plain(made and schedule:state_dict() or schedule)
   end
   config.seed = job.seed
   config.model = plain(job.net.config or {})
