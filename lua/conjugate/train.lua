@@ -123,7 +123,7 @@ end
 local function remaining(job)
   return cj.data.batches(job.set, {
     batch = job.opts.batch, shuffle = job.opts.shuffle and job.seed, augment = job.opts.augment,
-    epoch = job.epoch, skip = job.position,
+    epoch = job.epoch, skip = job.position, seed = job.seed,
   })
 end
 

@@ -14,7 +14,7 @@ local M = {}
 -- @tparam DataSet set a data set
 -- @treturn table name, classes and number of images
 function M.describe_data(set)
-  return { name = set.name, classes = set.classes, n = set:size() }
+  return { name = set.name, classes = set.classes, n = set:size(), split = set.split }
 end
 
 --- Metadata as a checkpoint holds them.
