@@ -64,6 +64,12 @@ static cj_status transpose_infer(cj_args *a, cj_tensor *y) {
   return CJ_OK;
 }
 
+/* Elements that are not in row-major order arrive as a copy. */
+static cj_status contiguous_infer(cj_args *a, cj_tensor *y) {
+  cj_tensor_detach(y, a->in[0]);
+  return CJ_OK;
+}
+
 /* num: for each dimension of y, which one of x it is. */
 static cj_status permute_infer(cj_args *a, cj_tensor *y) {
   const cj_tensor *x = a->in[0];
@@ -255,6 +261,7 @@ CJ_OPS(view) = {
     {"permute", 1, CJ_ANY, permute_infer, NULL, BACKWARD(permute_backward), STRIDED_VIEW, NULL},
     {"reshape", 1, CJ_ANY, reshape_infer, NULL, BACKWARD(order_backward), VIEW, NULL},
     {"expand", 1, CJ_ANY, expand_infer, NULL, BACKWARD(order_backward), STRIDED_VIEW, NULL},
+    {"contiguous", 1, 0, contiguous_infer, NULL, BACKWARD(order_backward), VIEW, NULL},
     {"squeeze", 1, CJ_ANY, squeeze_infer, NULL, BACKWARD(order_backward), STRIDED_VIEW, NULL},
     {"unsqueeze", 1, 1, unsqueeze_infer, NULL, BACKWARD(order_backward), STRIDED_VIEW, NULL},
     {0},

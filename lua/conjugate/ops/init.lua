@@ -14,6 +14,7 @@ local families = {
   "conv_transpose",
   "convert",
   "dropout",
+  "extreme",
   "index",
   "linear",
   "loss",
