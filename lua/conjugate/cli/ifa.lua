@@ -6,7 +6,8 @@ local M = {
   summary = "follow IFA, train the generator, compare CL and ACL",
   description = "Runs the IFA pipeline: trains a classifier or loads one, follows opposite FGSM "
     .. "on the training set, trains a Pix2Pix generator on what came out, and compares the "
-    .. "classifier with (ACL) and without it (CL). A run that was stopped goes on with the same command.",
+    .. "classifier with (ACL) and without it (CL). A run that was stopped goes on with the same "
+    .. "command.",
   out = "Run directory.",
   examples = {
     { "ifa --data mini --model convnet --epochs 3 --out runs/ifa", "the whole pipeline on mini" },

@@ -6,7 +6,6 @@
 -- @module conjugate.ifa.pix2pix
 -- @source Isola et al., CVPR 2017; Zhang et al., arXiv 2205.01493v3, supplement
 local cj = require "conjugate"
-local files = require "conjugate.run.files"
 local follow = require "conjugate.ifa.follow"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
@@ -127,9 +126,34 @@ end
 local function under(tensors, prefix)
   local found = {}
   for name, tensor in pairs(tensors) do
-    if name:sub(1, #prefix) == prefix then found[name:sub(#prefix + 1)] = tensor end
+    if type(name) == "string" and name:sub(1, #prefix) == prefix then
+      found[name:sub(#prefix + 1)] = tensor
+    end
   end
   return found
+end
+
+-- An optimiser without its tensors, as text.
+local function about(optimizer)
+  local state = optimizer:state_dict()
+  return json.encode { name = state.name, step = state.step, options = state.options }
+end
+
+local function restore(optimizer, text, tensors)
+  local state = assert(json.decode(text))
+  state.tensors = tensors
+  optimizer:load_state_dict(state)
+end
+
+local function save(job, name, entries, metadata)
+  local ok, why = cj.io.save_tensors(job.dir .. "/" .. name, entries, metadata)
+  if not ok then error("ifa: " .. why, 0) end
+end
+
+local function load(job, name)
+  local tensors, metadata = cj.io.load_tensors(job.dir .. "/" .. name)
+  if not tensors then error("ifa: " .. tostring(metadata), 0) end
+  return tensors, metadata
 end
 
 -- Everything later steps depend on, in one file.
@@ -137,28 +161,24 @@ local function save_state(job, epoch)
   local entries = {}
   add(entries, "generator.", job.generator:state_dict())
   add(entries, "discriminator.", job.discriminator:state_dict())
-  add(entries, "g_optim.", optimizers.tensors(job.g_optim))
-  add(entries, "d_optim.", optimizers.tensors(job.d_optim))
-  local ok, why = files.write_tensors(job.dir .. "/" .. STATE, entries, {
+  add(entries, "g_optim.", job.g_optim:state_dict().tensors)
+  add(entries, "d_optim.", job.d_optim:state_dict().tensors)
+  save(job, STATE, entries, {
     epoch = json.number(epoch), history = json.encode(job.history),
-    generator = json.encode(cj.random.state()),
-    g_optim = json.encode(optimizers.numbers(job.g_optim)),
-    d_optim = json.encode(optimizers.numbers(job.d_optim)),
+    random = json.encode(cj.random.state()), g_optim = about(job.g_optim),
+    d_optim = about(job.d_optim),
   })
-  if not ok then error("ifa: " .. why, 0) end
 end
 
 -- Takes up the state of a run that was stopped; answers the epochs that are done.
 local function load_state(job)
-  local path = job.dir .. "/" .. STATE
-  if not system.exists(path) then return 0 end
-  local tensors, meta = files.read_tensors(path)
-  if not tensors then error("ifa: " .. tostring(meta), 0) end
+  if not system.exists(job.dir .. "/" .. STATE) then return 0 end
+  local tensors, meta = load(job, STATE)
   job.generator:load_state_dict(under(tensors, "generator."))
   job.discriminator:load_state_dict(under(tensors, "discriminator."))
-  optimizers.restore(job.g_optim, under(tensors, "g_optim."), json.decode(meta.g_optim))
-  optimizers.restore(job.d_optim, under(tensors, "d_optim."), json.decode(meta.d_optim))
-  cj.random.restore(json.decode(meta.generator))
+  restore(job.g_optim, meta.g_optim, under(tensors, "g_optim."))
+  restore(job.d_optim, meta.d_optim, under(tensors, "d_optim."))
+  cj.random.restore(json.decode(meta.random))
   job.history = json.array(json.decode(meta.history))
   return tonumber(meta.epoch)
 end
@@ -169,17 +189,15 @@ local function make_players(job)
     channels = size.channels, size = size.size, width = job.width, range = job.range,
   }
   job.discriminator = cj.models.pix2pix_discriminator { channels = size.channels }
-  local settings = { lr = job.lr, betas = { job.beta1, 0.999 } }
+  local settings = { lr = job.lr, beta1 = job.beta1 }
   job.g_optim = cj.optim.adam(job.generator:parameters(), settings)
   job.d_optim = cj.optim.adam(job.discriminator:parameters(), settings)
 end
 
 local function finished(job)
-  local path = job.dir .. "/" .. RESULT
-  if not system.exists(path) then return false end
-  local tensors, meta = files.read_tensors(path)
-  if not tensors then error("ifa: " .. tostring(meta), 0) end
-  job.generator:load_state_dict(tensors)
+  if not system.exists(job.dir .. "/" .. RESULT) then return false end
+  local tensors, meta = load(job, RESULT)
+  job.generator:load_state_dict(under(tensors, ""))
   job.history = json.array(json.decode(meta.history))
   os.remove(job.dir .. "/" .. STATE)
   return true
@@ -207,10 +225,9 @@ function M.train(job)
     end
     local last = job.history[#job.history]
     bar:finish(last and ("L1 %.4f of the range"):format(last.l1))
-    local meta = { history = json.encode(job.history), model = json.encode(job.generator.config) }
-    local path = job.dir .. "/" .. RESULT
-    local ok, why = files.write_tensors(path, job.generator:state_dict(), meta)
-    if not ok then error("ifa: " .. why, 0) end
+    local meta = { history = json.encode(job.history) }
+    if job.generator.config then meta.model = json.encode(job.generator.config) end
+    save(job, RESULT, job.generator:state_dict(), meta)
     os.remove(job.dir .. "/" .. STATE)
   end
   job.held = nil
