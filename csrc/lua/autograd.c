@@ -139,7 +139,7 @@ static int l_backward(lua_State *L) {
   const cj_status status = cj_backward(y, gy, keep);
   walking = before;
   custom_sweep(L);
-  check_status(L, status);
+  check_call(L, "backward", status);
   tell_gc(L, 0);
   return 0;
 }
@@ -157,7 +157,7 @@ static void walk_grad(lua_State *L, const cj_tensor *y, const cj_tensor *gy, int
   walking = before;
   for (int k = 0; k < n; k++) *test_tensor(L, base + 1 + k) = gx[k];
   custom_sweep(L);
-  check_status(L, status);
+  check_call(L, "grad", status);
 }
 
 /* grad(y, { x, ... }, gy or nil, keep) -> a list of gradients */
@@ -196,7 +196,8 @@ static int l_grad_enabled(lua_State *L) {
 
 static int l_require_grad(lua_State *L) {
   cj_tensor *t = check_tensor(L, 1, "requires_grad_", "self");
-  check_status(L, cj_require_grad(t, opt_boolean(L, 2, "requires_grad_", "want", true)));
+  check_call(L, "requires_grad_",
+             cj_require_grad(t, opt_boolean(L, 2, "requires_grad_", "want", true)));
   lua_settop(L, 1);
   return 1;
 }

@@ -19,6 +19,8 @@ int raise_error(lua_State *L, const char *format, ...)
 
 /* Raises unless status is CJ_OK; also when the user asked to stop. */
 void check_status(lua_State *L, cj_status status);
+/* The same for functions of the core whose texts name no function: puts "FN: " in front. */
+void check_call(lua_State *L, const char *fn, cj_status status);
 
 /* Keeps the error value on top of the stack (and pops it) for the check_status of CJ_ECALL, and
  * leaves its text for cj_errmsg. For callbacks, which must not raise. */
@@ -59,7 +61,9 @@ cj_tensor *check_tensor(lua_State *L, int i, const char *fn, const char *name);
 cj_tensor *opt_tensor(lua_State *L, int i, const char *fn, const char *name);
 /* Pushes an empty tensor, whose __gc owns what is put into it. */
 cj_tensor *push_tensor(lua_State *L);
-/* Pushes a tensor of its own memory, undefined content; retries after a collection. */
+/* Pushes a tensor of its own memory, undefined content; retries after a collection. fn is named
+ * when there is no such tensor; push_new says "tensor". */
+cj_tensor *push_result(lua_State *L, const char *fn, cj_dtype dtype, int ndim, const int64_t *size);
 cj_tensor *push_new(lua_State *L, cj_dtype dtype, int ndim, const int64_t *size);
 /* Pushes a tensor without dimensions. fn names the caller where value does not suit the type. */
 cj_tensor *push_scalar(lua_State *L, const char *fn, cj_dtype dtype, double value);

@@ -57,6 +57,12 @@ void check_status(lua_State *L, cj_status status) {
   raise_error(L, "%s", cj_errmsg());
 }
 
+void check_call(lua_State *L, const char *fn, cj_status status) {
+  const bool plain = status != CJ_OK && status != CJ_ESTOP && status != CJ_ECALL;
+  if (plain && !cj_stop_requested()) raise_error(L, "%s: %s", fn, cj_errmsg());
+  check_status(L, status);
+}
+
 cj_status keep_error(lua_State *L, const char *what) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error value";
   const cj_status status = cj_fail(CJ_ECALL, "%s: %s", what, text);

@@ -119,7 +119,7 @@ static const cj_tensor *push_packed(lua_State *L, int i, const char *fn) {
   const cj_tensor *t = check_tensor(L, i, fn, "self");
   cj_tensor *packed = push_tensor(L);
   RETRY(L, status, cj_tensor_pack(packed, t));
-  check_status(L, status);
+  check_call(L, fn, status);
   return packed;
 }
 
@@ -146,11 +146,11 @@ static int l_from_bytes(lua_State *L) {
   const cj_dtype dtype = opt_dtype(L, 2, "from_bytes");
   const int ndim = check_sizes(L, 3, "from_bytes", size);
   cj_tensor shape = {0}; /* described only: owns nothing */
-  check_status(L, cj_tensor_describe(&shape, dtype, ndim, size));
+  check_call(L, "from_bytes", cj_tensor_describe(&shape, dtype, ndim, size));
   const size_t wanted = (size_t)cj_numel(&shape) * cj_dtype_bytes(dtype);
   if (length != wanted)
     raise_error(L, "from_bytes: expected %zu bytes for these sizes, got %zu", wanted, length);
-  memcpy(push_new(L, dtype, ndim, size)->data, bytes, length);
+  memcpy(push_result(L, "from_bytes", dtype, ndim, size)->data, bytes, length);
   return 1;
 }
 
@@ -198,7 +198,7 @@ static int l_arange(lua_State *L) {
     check_element(L, "arange", dtype, from + step * (double)(n - 1));
     if (n > 1) check_element(L, "arange", dtype, from + step);
   }
-  const cj_tensor *t = push_new(L, dtype, 1, &n);
+  const cj_tensor *t = push_result(L, "arange", dtype, 1, &n);
   for (int64_t i = 0; i < n; i++) store(t, i, from + step * (double)i);
   return 1;
 }

@@ -67,7 +67,7 @@ static int l_uniform(lua_State *L) {
     raise_error(L, "uniform_: expected low <= high, got %.14g and %.14g", low, high);
   check_writable(L, t, "uniform_");
   const cj_stream s = check_stream(L, 4, "uniform_", "uniform");
-  check_status(L, cj_random_uniform(t, &s, low, high));
+  check_call(L, "uniform_", cj_random_uniform(t, &s, low, high));
   lua_settop(L, 1);
   return 1;
 }
@@ -80,7 +80,7 @@ static int l_normal(lua_State *L) {
   if (!(sd >= 0)) raise_error(L, "normal_: expected sd >= 0, got %.14g", sd);
   check_writable(L, t, "normal_");
   const cj_stream s = check_stream(L, 4, "normal_", "normal");
-  check_status(L, cj_random_normal(t, &s, mean, sd));
+  check_call(L, "normal_", cj_random_normal(t, &s, mean, sd));
   lua_settop(L, 1);
   return 1;
 }
@@ -89,8 +89,8 @@ static int l_normal(lua_State *L) {
 static int l_permutation(lua_State *L) {
   const int64_t n = check_size(L, 1, "randperm", "n");
   const cj_stream s = check_stream(L, 2, "randperm", "permutation");
-  cj_tensor *t = push_new(L, CJ_I64, 1, &n);
-  check_status(L, cj_random_permutation(t, &s));
+  cj_tensor *t = push_result(L, "randperm", CJ_I64, 1, &n);
+  check_call(L, "randperm", cj_random_permutation(t, &s));
   return 1;
 }
 

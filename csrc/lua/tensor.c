@@ -45,10 +45,15 @@ cj_tensor *push_tensor(lua_State *L) {
 }
 
 cj_tensor *push_new(lua_State *L, cj_dtype dtype, int ndim, const int64_t *size) {
+  return push_result(L, "tensor", dtype, ndim, size);
+}
+
+cj_tensor *push_result(lua_State *L, const char *fn, cj_dtype dtype, int ndim,
+                       const int64_t *size) {
   cj_status status;
   cj_tensor *t = push_tensor(L);
   RETRY(L, status, cj_tensor_new(t, dtype, ndim, size));
-  check_status(L, status);
+  check_call(L, fn, status);
   tell_gc(L, t->storage->bytes);
   return t;
 }
@@ -64,7 +69,7 @@ void check_element(lua_State *L, const char *fn, cj_dtype dtype, double value) {
 
 cj_tensor *push_scalar(lua_State *L, const char *fn, cj_dtype dtype, double value) {
   check_element(L, fn, dtype, value);
-  cj_tensor *t = push_new(L, dtype, 0, NULL);
+  cj_tensor *t = push_result(L, fn, dtype, 0, NULL);
   cj_tensor_fill(t, value);
   return t;
 }
@@ -163,7 +168,7 @@ static void write_value(lua_State *L, cj_tensor *t, int i, const char *fn) {
     check_writable(L, t, fn);
     cj_status status;
     RETRY(L, status, cj_tensor_copy(t, from));
-    check_status(L, status);
+    check_call(L, fn, status);
   } else if (lua_type(L, i) == LUA_TNUMBER) {
     check_element(L, fn, t->dtype, lua_tonumber(L, i));
     check_writable(L, t, fn);
@@ -217,7 +222,7 @@ static int l_newindex(lua_State *L) {
   if (strcmp(key, "grad") == 0)
     assign_grad(L, t);
   else if (strcmp(key, "requires_grad") == 0)
-    check_status(L, cj_require_grad(t, opt_boolean(L, 3, "requires_grad", "value", false)));
+    check_call(L, key, cj_require_grad(t, opt_boolean(L, 3, key, "value", false)));
   else
     raise_error(L, "tensor: there is no field \"%s\" to assign; only grad, requires_grad and x[i]",
                 key);
@@ -355,7 +360,7 @@ static int l_new(lua_State *L) {
   const cj_dtype dtype = opt_dtype(L, 3, fn);
   const double value = lua_isnil(L, 2) ? 0 : check_number(L, 2, fn, "value");
   check_element(L, fn, dtype, value);
-  cj_tensor *t = push_new(L, dtype, ndim, size);
+  cj_tensor *t = push_result(L, fn, dtype, ndim, size);
   if (!lua_isnil(L, 2)) cj_tensor_fill(t, value);
   return 1;
 }

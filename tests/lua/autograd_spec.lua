@@ -134,7 +134,7 @@ describe("cj.grad", function()
 
   it("refuses misuse", function()
     local x = leaf { 1, 2 }
-    raises("grad: expected a tensor for output, got nil", cj.grad, nil, x)
+    raises("grad: expected a table for outputs, got nil", cj.grad, nil, x)
     raises("grad: expected a table for inputs, got nil", cj.grad, x:sum())
     raises("grad: input 1 does not want a gradient", cj.grad, x:sum(), cj.zeros { 2 })
     raises("has 2 elements", cj.grad, { x * 2 }, x)

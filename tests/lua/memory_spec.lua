@@ -49,7 +49,7 @@ describe("memory", function()
 
   it("is refused in sizes that do not exist", function()
     raises("out of memory", cj.zeros, { 2 ^ 44 })
-    raises("memory_fail_after: expected a whole number for n, got nil", core.memory_fail_after)
+    raises("memory_fail_after: expected a whole number for n, got nothing", core.memory_fail_after)
   end)
 end)
 

@@ -45,7 +45,9 @@ core.metamethods {
   __mul = f.mul,
   __div = f.div,
   __pow = f.pow,
-  __unm = f.neg,
+  __unm = f.neg and function(x) -- Lua passes the operand twice
+    return f.neg(x)
+  end,
 }
 
 return f

@@ -22,7 +22,7 @@ function M.every_allocation(f, most)
   for n = 0, most or 200 do
     local before = settle()
     core.memory_fail_after(n)
-    local ok, message = pcall(f)
+    local ok, message = pcall(function() f() end)
     core.memory_fail_after(-1)
     local after = settle()
     if after ~= before then
