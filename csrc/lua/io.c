@@ -270,15 +270,18 @@ static int l_batch(lua_State *L) {
   return 2;
 }
 
-/* shuffled(n, seed, epoch) -> int64 [n], 1..n in the epoch's order */
-static int l_shuffled(lua_State *L) {
+/* order(n, seed or nil, epoch) -> int64 [n]: 1..n, in the epoch's order when there is a seed */
+static int l_order(lua_State *L) {
   const int64_t n = check_size(L, 1, "batches", "the size of the set");
-  const int64_t seed = check_integer(L, 2, "batches", "shuffle", 0, INT64_C(1) << 53);
-  const int64_t epoch = check_integer(L, 3, "batches", "epoch", 0, INT64_C(1) << 53);
+  const bool plain = lua_isnoneornil(L, 2);
+  const int64_t seed = plain ? 0 : check_integer(L, 2, "batches", "shuffle", 0, INT64_C(1) << 53);
+  const int64_t epoch = check_integer(L, 3, "batches", "epoch", 0, (1 << 24) - 1);
   const cj_stream s = cj_stream_open((uint64_t)seed, "shuffle", (uint64_t)epoch);
   cj_tensor *t = push_new(L, CJ_I64, 1, &n);
-  check_status(L, cj_random_permutation(t, &s));
-  for (int64_t i = 0; i < n; i++) ((int64_t *)t->data)[i]++;
+  int64_t *p = t->data;
+  for (int64_t i = 0; i < n; i++) p[i] = i;
+  if (!plain) check_status(L, cj_random_permutation(t, &s));
+  for (int64_t i = 0; i < n; i++) p[i]++;
   return 1;
 }
 
@@ -322,7 +325,7 @@ static const luaL_Reg functions[] = {{"read_idx", l_read_idx},
                                      {"read_safetensors", l_read_safetensors},
                                      {"write_safetensors", l_write_safetensors},
                                      {"batch", l_batch},
-                                     {"shuffled", l_shuffled},
+                                     {"order", l_order},
                                      {"moves", l_moves},
                                      {NULL, NULL}};
 static const luaL_Reg file_functions[] = {
