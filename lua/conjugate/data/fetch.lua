@@ -79,7 +79,7 @@ local function right(path, expected)
 end
 
 local function download(url, path, quiet)
-  local bar = quiet and "--silent --show-error" or "--progress-bar"
+  local bar = quiet and "--silent" or "--progress-bar"
   return run(("curl --fail --location --connect-timeout 20 --speed-time 60 --speed-limit 1000 %s "
     .. "--output %s %s"):format(bar, quote(path), quote(url)))
 end
