@@ -4,7 +4,7 @@ local def = require "conjugate.ops.define"
 
 --- Normalises each channel: `(x - mean) / sqrt(var + eps) * weight + bias`.
 -- In training mean and variance are the batch's (biased), and the running ones move in place by
--- `momentum` towards the batch's mean and unbiased variance; in evaluation the running ones are used.
+-- `momentum` towards the batch's mean and unbiased variance; in evaluation they are used instead.
 -- @function batch_norm
 -- @tparam Tensor x floats [B, C, ...]
 -- @tparam[opt] Tensor weight floats [C], default ones

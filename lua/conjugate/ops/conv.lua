@@ -3,7 +3,8 @@
 local def = require "conjugate.ops.define"
 
 --- Two-dimensional convolution (correlation, as all networks mean it):
--- `y[n,o,i,j] = bias[o] + sum of w[o,c,r,s] * x[n,c,i*stride-padding+r*dilation, ...]`, zeros outside.
+-- `y[n,o,i,j] = bias[o] + sum of w[o,c,r,s] * x[n,c,i*stride-padding+r*dilation, ...]`, with zeros
+-- outside x.
 -- The result for one image does not depend on the others.
 -- @function conv2d
 -- @tparam Tensor x floats [B, C, H, W]
