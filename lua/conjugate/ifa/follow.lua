@@ -49,7 +49,7 @@ local function frozen(net, x, y)
   local moved = x:detach():clone()
   moved.requires_grad = true
   local gradient = cj.grad(cj.cross_entropy(net(moved), y, "sum"), { moved })[1]
-  return count(gradient:abs():flatten(2):amax(2):eq(0))
+  return count(gradient:abs():flatten(2):max(2):eq(0))
 end
 
 -- Accuracy of X_n, and of the PGD attack that starts at X_n on the chunk's first samples.

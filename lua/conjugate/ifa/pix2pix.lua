@@ -41,17 +41,12 @@ local function groups(job)
   return list
 end
 
--- Images and targets of the samples numbered in `order` (1-based, relative to the group).
-local function pairs_at(images, deltas, order)
-  return images:index_select(1, order), deltas:index_select(1, order)
-end
-
 local function group_data(job, group)
   if job.held and job.held.first == group[1] then return job.held end
-  local from = (group[1] - 1) * job.chunk + 1
-  local deltas = read_deltas(job, group[1], group[2])
-  local images = job.set:batch(from, deltas:size(1))
-  job.held = { first = group[1], images = images, deltas = deltas / job.range }
+  job.held = {
+    first = group[1], before = (group[1] - 1) * job.chunk,
+    deltas = read_deltas(job, group[1], group[2]) / job.range,
+  }
   return job.held
 end
 
@@ -95,12 +90,13 @@ local function train_epoch(job, epoch, bar)
   job.discriminator:train()
   for _, group in ipairs(groups(job)) do
     local data = group_data(job, group)
-    local size = data.images:size(1)
+    local size = data.deltas:size(1)
     local order = cj.randperm(size)
     for from = 1, size, job.batch do
       local n = math.min(job.batch, size - from + 1)
-      local x, target = pairs_at(data.images, data.deltas, order:narrow(1, from, n))
-      local d, adversarial, l1 = train_step(job, x, target)
+      local rows = order:narrow(1, from, n)
+      local x = job.set:pick(rows + data.before)
+      local d, adversarial, l1 = train_step(job, x, data.deltas:index_select(1, rows))
       sums.d, sums.l1 = sums.d + n * d, sums.l1 + n * l1
       sums.adversarial = sums.adversarial + n * adversarial
       seen = seen + n

@@ -177,7 +177,7 @@ end
 -- The first sample of each class, up to `count` classes.
 local function one_of_each(set, count)
   local found, rows = {}, {}
-  local x, y = set:batch(1, math.min(set:size(), 500))
+  local _, y = set:batch(1, math.min(set:size(), 500))
   for i = 1, y:size(1) do
     local label = y:get(i)
     if not found[label] and label < count then found[label] = i end
@@ -185,8 +185,7 @@ local function one_of_each(set, count)
   for label = 0, count - 1 do
     if found[label] then rows[#rows + 1] = found[label] end
   end
-  local order = cj.tensor(rows, "int64")
-  return x:index_select(1, order), y:index_select(1, order)
+  return set:pick(cj.tensor(rows, "int64"))
 end
 
 --- Writes the grid of test images: clean, perturbation, attacked, and what the generator makes of

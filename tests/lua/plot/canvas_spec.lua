@@ -25,9 +25,8 @@ describe("plot.canvas", function()
     assert.same({ 1, 1, 2, 2, 1, 1, 2, 2 }, picture.pixels)
   end)
 
-  it("gives planes of red, green and blue", function()
-    local picture = canvas.new(2, 1, 0x010203)
-    assert.same({ { { 1, 1 } }, { { 2, 2 } }, { { 3, 3 } } }, picture:planes())
+  it("gives the bytes of red, then green, then blue", function()
+    assert.equal("\1\1\2\2\255\255", canvas.new(2, 1, 0x0102ff):bytes())
   end)
 
   it("writes text inside the measured width", function()
