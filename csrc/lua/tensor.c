@@ -5,7 +5,6 @@
 #include "lua/binding.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct box {
@@ -273,13 +272,13 @@ static int l_item(lua_State *L) {
 /* Reads t's indices from the stack, from index 2 on. */
 static void check_indices(lua_State *L, const cj_tensor *t, const char *fn, int extra,
                           int64_t index[CJ_MAX_DIMS]) {
+  static const char *const names[CJ_MAX_DIMS] = {"index 1", "index 2", "index 3", "index 4",
+                                                 "index 5", "index 6", "index 7", "index 8"};
   if (lua_gettop(L) != 1 + t->ndim + extra)
     raise_error(L, "%s: expected %d indices, one per dimension, got %d", fn, t->ndim,
                 lua_gettop(L) - 1 - extra);
   for (int d = 0; d < t->ndim; d++) {
-    char name[24];
-    snprintf(name, sizeof name, "index %d", d + 1);
-    index[d] = check_index(L, 2 + d, fn, name, t->size[d]);
+    index[d] = check_index(L, 2 + d, fn, names[d], t->size[d]);
   }
 }
 

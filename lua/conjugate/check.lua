@@ -1,5 +1,5 @@
---- Checks of arguments, with errors that name the function, the argument, what was expected and what
--- came, and the line of the caller outside the package.
+--- Checks of arguments, with errors that name the function, the argument, what was expected and
+-- what came, and the line of the caller outside the package.
 -- @module conjugate.check
 local core = require "conjugate.core"
 
@@ -110,6 +110,11 @@ M.table = of_type("table", "a table")
 -- @raise "FN: expected a function for NAME, got V"
 M.func = of_type("function", "a function")
 
+local function is_callable(v)
+  local meta = getmetatable(v)
+  return type(v) == "function" or (type(meta) == "table" and meta.__call ~= nil)
+end
+
 --- Something that can be called: a function or a table or userdata with `__call`.
 -- @tparam string fn function's name
 -- @tparam string name argument's name
@@ -117,10 +122,7 @@ M.func = of_type("function", "a function")
 -- @return v
 -- @raise "FN: expected something callable for NAME, got V"
 function M.callable(fn, name, v)
-  local meta = getmetatable(v)
-  if type(v) ~= "function" and not (type(meta) == "table" and meta.__call) then
-    expected(fn, "something callable", name, v)
-  end
+  if not is_callable(v) then expected(fn, "something callable", name, v) end
   return v
 end
 
@@ -142,6 +144,12 @@ local function right_dtype(t, dtype)
   return not dtype or t.dtype == dtype or (dtype == "float" and t.dtype:find "^float" ~= nil)
 end
 
+local function tensor_words(dtype, ndim)
+  local what = (dtype == "int64" and "an int64" or "a " .. (dtype or "")):gsub(" $", "")
+  if not ndim then return what .. " tensor" end
+  return ("%s tensor of %d dimension%s"):format(what, ndim, ndim == 1 and "" or "s")
+end
+
 --- A tensor.
 -- @tparam string fn function's name
 -- @tparam string name argument's name
@@ -152,12 +160,8 @@ end
 -- @raise "FN: expected a float32 tensor of 2 dimensions for NAME, got an int64 tensor [3]"
 function M.tensor(fn, name, v, dtype, ndim)
   if core.is_released(v) then M.fail(fn, "the tensor given for %s was released", name) end
-  if not core.is_tensor(v) or not right_dtype(v, dtype) or (ndim and v:dim() ~= ndim) then
-    local what = (dtype == "int64" and "an int64" or "a " .. (dtype or "")):gsub(" $", "")
-    local sizes = ndim and (" of %d dimension%s"):format(ndim, ndim == 1 and "" or "s") or ""
-    expected(fn, what .. " tensor" .. sizes, name, v)
-  end
-  return v
+  if core.is_tensor(v) and right_dtype(v, dtype) and (not ndim or v:dim() == ndim) then return v end
+  return expected(fn, tensor_words(dtype, ndim), name, v)
 end
 
 -- Edit distance, for suggestions.
@@ -194,16 +198,17 @@ function M.suggest(word, names)
   return best and (' (did you mean "%s"?)'):format(best) or ""
 end
 
+-- Kinds of options beyond Lua's types.
+local kinds = {
+  any = function() return true end,
+  tensor = core.is_tensor,
+  integer = function(v) return type(v) == "number" and v == math.floor(v) end,
+  callable = is_callable,
+}
+
 local function matches(v, rule)
-  if type(rule) == "function" then return rule(v) end
   for kind in rule:gmatch "[^|]+" do
-    if kind == "any" or type(v) == kind then return true end
-    if kind == "tensor" and core.is_tensor(v) then return true end
-    if kind == "integer" and type(v) == "number" and v == math.floor(v) then return true end
-    if kind == "callable" then
-      local meta = getmetatable(v)
-      if type(v) == "function" or type(meta) == "table" and meta.__call then return true end
-    end
+    if type(v) == kind or (kinds[kind] and kinds[kind](v)) then return true end
   end
   return false
 end

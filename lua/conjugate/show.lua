@@ -24,7 +24,7 @@ local function chosen(n, most, edge)
   return list
 end
 
--- What is shown of every dimension: of leading ones little, of those before the last four one slice.
+-- What is shown of every dimension: little of leading ones, one slice of those before the last 4.
 local function choose_all(shape, width)
   local n, list = #shape, {}
   for d = 1, n do

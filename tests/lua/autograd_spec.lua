@@ -281,7 +281,8 @@ describe("custom operators in Lua", function()
 
   it("check what comes back", function()
     local function with(backward)
-      return cj.func { forward = function(_, x) return x * 1 end, backward = backward }(leaf { 1, 2 })
+      local f = cj.func { forward = function(_, x) return x * 1 end, backward = backward }
+      return f(leaf { 1, 2 })
     end
     local y = with(function() return 3 end)
     raises("backward: expected a tensor for gradient 1, got 3", y.sum(y).backward, y:sum())

@@ -18,13 +18,15 @@ describe("check", function()
   it("names function, argument, expectation and what came", function()
     raises("f: expected a number from 0 to 1 for eps, got 2", check.number, "f", "eps", 2, 0, 1)
     raises("f: expected a number for eps, got nan", check.number, "f", "eps", 0 / 0)
-    raises("f: expected a whole number of at least 1 for n, got 1.9", check.integer, "f", "n", 1.9, 1)
+    raises("f: expected a whole number of at least 1 for n, got 1.9", check.integer, "f", "n", 1.9,
+      1)
     raises("f: expected true or false for a, got nil", check.boolean, "f", "a", nil)
     raises("f: expected a string for a, got 3", check.string, "f", "a", 3)
     raises("f: expected a table for a, got the text \"x\"", check.table, "f", "a", "x")
     raises("f: expected a function for a, got a table", check.func, "f", "a", {})
     raises("f: expected something callable for a, got 1", check.callable, "f", "a", 1)
-    raises('f: expected one of "p", "q" for a, got true', check.one_of, "f", "a", true, { "p", "q" })
+    raises('f: expected one of "p", "q" for a, got true', check.one_of, "f", "a", true,
+      { "p", "q" })
     raises("f: expected an int64 tensor of 1 dimension for y, got a float32 tensor [2, 3]",
       check.tensor, "f", "y", cj.zeros { 2, 3 }, "int64", 1)
     raises("f: expected a float tensor for y, got an int64 tensor [2]", check.tensor, "f", "y",
@@ -47,8 +49,8 @@ describe("check", function()
       { eps = 1, stesp = 1 }, rules)
     raises('f: there is no option "quite_else"', check.options, "f", { quite_else = 1 }, rules)
     raises("f: expected number for eps, got nil", check.options, "f", nil, rules)
-    raises("f: expected a number for steps, got true", check.options, "f", { eps = 1, steps = true },
-      rules)
+    raises("f: expected a number for steps, got true", check.options, "f",
+      { eps = 1, steps = true }, rules)
     raises("f: expected a string or a number for name, got a table", check.options, "f",
       { eps = 1, name = {} }, rules)
     raises("f: expected a table for options, got 3", check.options, "f", 3, rules)

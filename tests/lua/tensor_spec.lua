@@ -85,7 +85,8 @@ describe("making tensors", function()
     raises("zeros: expected a whole number of at least 0 for a size, got 1.9", cj.zeros, 1.9)
     raises("at most 8 sizes", cj.zeros, { 1, 1, 1, 1, 1, 1, 1, 1, 1 })
     raises("zeros: expected a list of sizes, got nothing", cj.zeros)
-    raises("zeros: the sizes ask for more elements than memory can hold", cj.zeros, { 2 ^ 40, 2 ^ 40 })
+    raises("zeros: the sizes ask for more elements than memory can hold", cj.zeros,
+      { 2 ^ 40, 2 ^ 40 })
   end)
 
   it("goes through bytes and back", function()
