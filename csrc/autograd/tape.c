@@ -190,7 +190,7 @@ static cj_status call(cj_tensor *y, const cj_op *op, int count, const cj_tensor 
     return status;
   }
   if (op->flags & CJ_MUTATES) y->storage->version++;
-  if (recording)
+  if (recording && cj_dtype_float(y->dtype)) /* integers have no gradient */
     record(n, y);
   else
     cj_node_drop(n);

@@ -290,8 +290,9 @@ static const cj_op *choose(call *c) {
   if (c->tensors == 0 || !c->in[0]) raise_error(c->L, "%s: expected a tensor", s->name);
   const cj_dtype t = c->in[0]->dtype;
   if (!s->op[t])
-    raise_error(c->L, "%s: expected a %s tensor, got %s", s->name,
-                s->op[CJ_F32] ? "float" : (s->op[CJ_I64] ? "int64" : "uint8"), cj_dtype_name(t));
+    raise_error(c->L, "%s: expected %s tensor, got %s", s->name,
+                s->op[CJ_F32] ? "a float" : (s->op[CJ_I64] ? "an int64" : "a uint8"),
+                cj_dtype_name(t));
   return s->op[t];
 }
 

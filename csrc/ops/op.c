@@ -23,11 +23,18 @@ const cj_op *cj_op_find(const char *name, cj_dtype t) {
   return NULL;
 }
 
-/* Every operator exists for float32, so those tables hold all names. */
+static bool named_before(const char *name, int t) {
+  for (int before = 0; before < t; before++)
+    if (cj_op_find(name, (cj_dtype)before)) return true;
+  return false;
+}
+
+/* Most operators exist for float32; then come those that exist for other types only. */
 const char *cj_op_name(int i) {
-  for (const cj_op *const *table = tables[CJ_F32]; *table; table++)
-    for (const cj_op *op = *table; op->name; op++)
-      if (i-- == 0) return op->name;
+  for (int t = 0; t < CJ_DTYPES; t++)
+    for (const cj_op *const *table = tables[t]; *table; table++)
+      for (const cj_op *op = *table; op->name; op++)
+        if (!named_before(op->name, t) && i-- == 0) return op->name;
   return NULL;
 }
 

@@ -79,7 +79,10 @@ def { name = "maximum", args = pair }
 -- @treturn Tensor same shape
 -- @raise "clamp: expected a number for lo, got ..."
 -- @source the behaviour of PyTorch
-def { name = "clamp", args = { "x", { "lo", "number", -math.huge }, { "hi", "number", math.huge } } }
+def {
+  name = "clamp",
+  args = { "x", { "lo", "number", -math.huge }, { "hi", "number", math.huge } },
+}
 
 --- `-x`, also the operator `-`.
 -- @function neg

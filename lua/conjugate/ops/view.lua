@@ -1,5 +1,6 @@
---- Other ways to look at the same elements. Nothing is copied: writing to the view writes to x. Only
--- `reshape`, `flatten` and `contiguous` copy, when the elements of x do not lie in row-major order.
+--- Other ways to look at the same elements. Nothing is copied: writing to the view writes to x.
+-- Only `reshape`, `flatten` and `contiguous` copy, when the elements of x do not lie in row-major
+-- order.
 -- @module conjugate.ops.view
 local check = require "conjugate.check"
 local core = require "conjugate.core"
