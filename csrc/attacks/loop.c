@@ -41,6 +41,7 @@ typedef struct run {
   char *x_adv;
   cj_record *records;
   cj_trace *trace;
+  cj_report report;
   const cj_tensor *like; /* for sizes and type */
   /* Memory for one chunk. */
   lane *lanes;
@@ -82,6 +83,16 @@ static bool finite_row(const double *z, int64_t classes) {
   for (int64_t k = 0; k < classes; k++)
     if (!isfinite(z[k])) return false;
   return true;
+}
+
+/* No logit is negative and they add up to 1: the softmax is part of the model. */
+static bool looks_like_probabilities(const double *z, int64_t classes) {
+  double sum = 0;
+  for (int64_t k = 0; k < classes; k++) {
+    if (z[k] < 0) return false;
+    sum += z[k];
+  }
+  return fabs(sum - 1) < 1e-4;
 }
 
 static bool reached(const lane *s, int64_t pred) {
@@ -131,6 +142,7 @@ static cj_status meet(run *r, int64_t i, const double *z) {
     return cj_fail(CJ_EARG, "expected finite logits, got NaN or infinity for sample %lld",
                    (long long)(r->first + i + 1));
   CJ_TRY(check_class("labels", r->y[i], r->classes, r->first + i));
+  r->report.probabilities += looks_like_probabilities(z, r->classes);
   s->y = r->y[i];
   s->target = record->target = choose_target(r, i, z);
   if (s->target >= 0) CJ_TRY(check_class("targets", s->target, r->classes, r->first + i));
@@ -515,7 +527,7 @@ static cj_status check_box(const cj_tensor *x, const cj_ball *b) {
 
 cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, const int64_t *y,
                         const int64_t *targets, const int64_t *index, cj_tensor *x_adv,
-                        cj_record *records, cj_trace *trace, int64_t *classes) {
+                        cj_record *records, cj_trace *trace, cj_report *report) {
   const int64_t samples = x->size[0];
   run r = {.a = a, .o = o, .like = x};
   if (samples == 0) return CJ_OK;
@@ -535,7 +547,8 @@ cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, co
     r.trace = trace;
     status = run_chunk(&r);
   }
-  *classes = r.classes;
+  r.report.classes = r.classes;
+  *report = r.report;
   release(&r);
   return status;
 }

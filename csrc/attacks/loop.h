@@ -73,13 +73,19 @@ typedef struct cj_trace {
   double loss;
 } cj_trace;
 
+/* What the model's answers told, beyond the samples. */
+typedef struct cj_report {
+  int64_t classes;       /* K */
+  int64_t probabilities; /* clean inputs whose logits look like probabilities */
+} cj_report;
+
 /* Attacks the samples x [N, ...] (float, contiguous) with labels y[N], targets[N] (CJ_GOAL_GIVEN,
  * else NULL) and sample numbers index[N], which key the random streams. Fills x_adv (allocated,
- * contiguous, sizes and type of x), records[N] and, unless NULL, trace[steps + 1]; *classes becomes
- * K. CJ_EARG for labels, targets or pixels out of range and for logits of clean inputs that are not
+ * contiguous, sizes and type of x), records[N] and, unless NULL, trace[steps + 1], and *report.
+ * CJ_EARG for labels, targets or pixels out of range and for logits of clean inputs that are not
  * finite; CJ_ESTOP when the user asked to stop; whatever the oracle reports. */
 cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, const int64_t *y,
                         const int64_t *targets, const int64_t *index, cj_tensor *x_adv,
-                        cj_record *records, cj_trace *trace, int64_t *classes);
+                        cj_record *records, cj_trace *trace, cj_report *report);
 
 #endif

@@ -398,7 +398,7 @@ static job *push_job(lua_State *L) {
 }
 
 /* attack_run(model, x, y, targets, index, options, direction, watch)
- *   -> x_adv, columns, trace, classes, samples forward, samples backward
+ *   -> x_adv, columns, trace, { classes, probabilities, forwards, backwards (samples) }
  * y, targets, index: int64 [N]; targets and index may be nil, so may direction and watch. */
 static int l_run(lua_State *L) {
   cj_attack a = {0};
@@ -424,19 +424,21 @@ static int l_run(lua_State *L) {
   job *j = push_job(L);
   a.direct_self = a.watch_self = j;
   cj_oracle oracle = {j, oracle_logits, oracle_pull, 0, 0};
-  int64_t classes = 0;
+  cj_report report = {0};
   cj_tensor *x_adv = push_new(L, x->dtype, x->ndim, x->size);
   const cj_status status =
-      cj_attack_run(&a, &oracle, packed, y, targets, index, x_adv, records, trace, &classes);
+      cj_attack_run(&a, &oracle, packed, y, targets, index, x_adv, records, trace, &report);
   luaL_unref(L, LUA_REGISTRYINDEX, j->ref); /* what the model left on the tape goes now */
   j->ref = LUA_NOREF;
   check_status(L, status);
   push_records(L, records, n);
   push_trace(L, trace, a.steps + 1);
-  lua_pushnumber(L, (double)classes);
-  lua_pushnumber(L, (double)oracle.forwards);
-  lua_pushnumber(L, (double)oracle.backwards);
-  return 6;
+  lua_createtable(L, 0, 4);
+  set_count(L, "classes", (double)report.classes);
+  set_count(L, "probabilities", (double)report.probabilities);
+  set_count(L, "forwards", (double)oracle.forwards);
+  set_count(L, "backwards", (double)oracle.backwards);
+  return 4;
 }
 
 /* --- parts, for tests and for other attacks -----------------------------------------------------
