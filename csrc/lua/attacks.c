@@ -17,7 +17,8 @@ enum { MODEL = 1, DIRECTION, WATCH, GRAD, LEAF, LOGITS };
 typedef struct job {
   lua_State *L;
   int ref;
-  int64_t rows; /* samples in the last call of the direction */
+  const char *name; /* of the attack, for messages; the options table keeps it */
+  int64_t rows;     /* samples in the last call of the direction */
   /* Arguments of the callback that is running. */
   const cj_tensor *in;
   cj_tensor *out;
@@ -63,7 +64,7 @@ static int run_logits(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawseti(L, 2, LEAF);
   lua_call(L, 1, 1);
-  const cj_tensor *z = check_tensor(L, -1, "attack", "the model's result");
+  const cj_tensor *z = check_tensor(L, -1, j->name, "the model's result");
   check_status(L, cj_tensor_pack(j->out, z));
   if (!j->flag) lua_pushnil(L);
   lua_rawseti(L, 2, LOGITS);
@@ -145,8 +146,8 @@ static int run_direct(lua_State *L) {
   lua_call(L, 3, 1);
   const cj_tensor *d = test_tensor(L, -1);
   if (!d || !d->storage || d->dtype != j->in->dtype || !cj_same_shape(d, j->in))
-    raise_error(L, "direction: expected a %s tensor %s like the gradient, got %s",
-                cj_dtype_name(j->in->dtype), cj_shape_text(want, j->in), got(L, -1, text));
+    raise_error(L, "%s: expected a %s tensor %s, like the gradient, for the direction, got %s",
+                j->name, cj_dtype_name(j->in->dtype), cj_shape_text(want, j->in), got(L, -1, text));
   check_status(L, cj_tensor_pack(j->out, d));
   return 0;
 }
@@ -422,6 +423,7 @@ static int l_run(lua_State *L) {
   cj_trace *trace = lua_newuserdata(L, ((size_t)a.steps + 1) * sizeof *trace);
   memset(trace, 0, ((size_t)a.steps + 1) * sizeof *trace);
   job *j = push_job(L);
+  j->name = option_text(L, "name", "attack");
   a.direct_self = a.watch_self = j;
   cj_oracle oracle = {j, oracle_logits, oracle_pull, 0, 0};
   cj_report report = {0};
@@ -430,6 +432,8 @@ static int l_run(lua_State *L) {
       cj_attack_run(&a, &oracle, packed, y, targets, index, x_adv, records, trace, &report);
   luaL_unref(L, LUA_REGISTRYINDEX, j->ref); /* what the model left on the tape goes now */
   j->ref = LUA_NOREF;
+  const bool misuse = status == CJ_EARG || status == CJ_ESHAPE || status == CJ_EDTYPE;
+  if (misuse) raise_error(L, "%s: %s", j->name, cj_errmsg());
   check_status(L, status);
   push_records(L, records, n);
   push_trace(L, trace, a.steps + 1);
@@ -494,6 +498,35 @@ static int l_project(lua_State *L) {
   return 1;
 }
 
+/* attack_rows(t, places) -> the slices of t's first dimension at the places (int64 [M], from 1), in
+ * memory of their own. */
+static int l_rows(lua_State *L) {
+  char text[GOT_TEXT];
+  const cj_tensor *t = check_tensor(L, 1, "attack_rows", "t");
+  const int64_t *places = NULL;
+  const cj_tensor *list = check_tensor(L, 2, "attack_rows", "places");
+  if (t->ndim < 1)
+    raise_error(L, "attack_rows: expected a tensor [N, ...], got %s", got(L, 1, text));
+  if (list->ndim < 1) raise_error(L, "attack_rows: expected a list, got %s", got(L, 2, text));
+  places = push_list(L, 2, "places", list->size[0]);
+  cj_tensor *packed = push_tensor(L);
+  check_status(L, cj_tensor_pack(packed, t));
+  int64_t size[CJ_MAX_DIMS];
+  memcpy(size, t->size, sizeof size);
+  size[0] = list->size[0];
+  cj_tensor *y = push_new(L, t->dtype, t->ndim, size);
+  const size_t bytes =
+      t->size[0] ? (size_t)(cj_numel(t) / t->size[0]) * cj_dtype_bytes(t->dtype) : 0;
+  for (int64_t k = 0; k < size[0]; k++) {
+    if (places[k] < 1 || places[k] > t->size[0])
+      raise_error(L, "attack_rows: expected places in 1..%lld, got %lld", (long long)t->size[0],
+                  (long long)places[k]);
+    memcpy((char *)y->data + (size_t)k * bytes,
+           (const char *)packed->data + (size_t)(places[k] - 1) * bytes, bytes);
+  }
+  return 1;
+}
+
 /* attack_directions() -> the names of the directions the core knows. */
 static int l_directions(lua_State *L) {
   const char *name;
@@ -507,6 +540,7 @@ static int l_directions(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"attack_loss", l_loss},
                                      {"attack_project", l_project},
+                                     {"attack_rows", l_rows},
                                      {"attack_directions", l_directions},
                                      {NULL, NULL}};
 

@@ -1,0 +1,173 @@
+--- One call of an attack: arguments, model mode, the C loop, the result.
+-- @module conjugate.attacks.kinds.run
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+local options = require "conjugate.attacks.kinds.options"
+local result = require "conjugate.attacks.kinds.result"
+
+local CALL = {
+  paper = { "boolean" }, batch = { "integer" }, target = options.common.target,
+  quiet = { "boolean" }, index = { "integer|tensor" }, seed = { "integer" }, watch = { "callable" },
+}
+
+-- Labels as an int64 tensor [n].
+local function labels(fn, name, y, n)
+  if type(y) == "number" then
+    check.integer(fn, name, y, 0)
+    return core.new({ n }, y, "int64", fn)
+  end
+  if type(y) == "table" then y = core.tensor(y, "int64") end
+  check.tensor(fn, name, y, "int64", 1)
+  if y:size(1) ~= n then
+    check.fail(fn, "expected %d %s, one a sample, got %d", n, name, y:size(1))
+  end
+  return y
+end
+
+local function check_targets(fn, targets, y)
+  local list = targets:table()
+  for i, label in ipairs(y:table()) do
+    if list[i] == label then
+      check.fail(fn, "expected targets other than the labels, got %d for sample %d", label, i)
+    end
+  end
+end
+
+-- Sample numbers: nil, the number of the first, or all of them.
+local function sample_index(fn, index, n)
+  if type(index) ~= "number" then return index end
+  check.integer(fn, "index", index, 0)
+  local list = {}
+  for i = 1, n do list[i] = index + i - 1 end
+  return core.tensor(list, "int64")
+end
+
+-- The modules of a network that are in train mode.
+local function training_modules(model)
+  local list = {}
+  if type(model) ~= "table" or not model.training then return list end
+  if model.named_modules then
+    for _, entry in ipairs(model:named_modules()) do
+      if entry[2].training then list[#list + 1] = entry[2] end
+    end
+  end
+  return list
+end
+
+-- Calls f with the model in evaluation mode; afterwards each module has its own mode again.
+local function in_eval(model, f)
+  local has_mode = type(model) == "table" and model.training and model.eval
+  if not has_mode then return f() end
+  local was = training_modules(model)
+  model:eval()
+  local function finish(ok, ...)
+    if #was == 0 then model:train() end
+    for _, module in ipairs(was) do rawset(module, "training", true) end
+    if not ok then error((...), 0) end
+    return ...
+  end
+  return finish(pcall(f))
+end
+
+-- Keeps the tensors in `state` in step with the batch when samples leave it: every tensor whose first
+-- size is that of the batch loses the same rows.
+local function follow(state, count, places, seen)
+  for key, v in pairs(state) do
+    if core.is_tensor(v) and v:dim() > 0 and v:size(1) == count then
+      state[key] = core.attack_rows(v:detach(), places)
+    elseif type(v) == "table" and not seen[v] then
+      seen[v] = true
+      follow(v, count, places, seen)
+    end
+  end
+end
+
+-- A direction(g, state) as the loop calls it. Every chunk of samples and every restart has a state of
+-- its own, so nothing can leak from one sample's run into another's.
+local function stateful(direction, settings)
+  local state, count
+  return function(g, step, places)
+    if step == 0 then
+      state = { steps = settings.steps, eps = settings.eps, alpha = settings.alpha }
+    elseif places then
+      follow(state, count, places, {})
+    end
+    state.step, count = step + 1, g:size(1)
+    return direction(g, state)
+  end
+end
+
+local keys = {
+  "name", "norm", "eps", "low", "high", "alpha", "steps", "restarts", "batch", "random", "every",
+  "best", "early", "goal", "scale", "loss",
+}
+
+local function loop_settings(attack, call, goal)
+  local s, o = attack.settings, {}
+  for _, key in ipairs(keys) do o[key] = s[key] end
+  if type(s.direction) == "string" then o.direction = s.direction end
+  local paper = call.paper
+  if paper == nil then paper = attack.options.paper end
+  if paper then o.every, o.best, o.early = true, false, false end
+  o.goal = s.goal == "label" and "label" or goal or s.goal
+  o.batch = call.batch or s.batch
+  o.seed = call.seed or attack.options.seed or core.random_state()
+  check.integer(attack.name, "batch", o.batch, 1)
+  check.integer(attack.name, "seed", o.seed, 0)
+  return o
+end
+
+local function check_inputs(fn, model, x)
+  check.callable(fn, "model", model)
+  check.tensor(fn, "x", x, "float")
+  if x:dim() < 2 then
+    check.fail(fn, "expected x of sizes [N, ...], got %s", check.describe(x))
+  end
+  return x:size(1)
+end
+
+local function warn_about(attack, r, loop, quiet)
+  for _, text in ipairs(attack.warnings) do r.warnings[#r.warnings + 1] = text end
+  if r.n > 0 and r.report.probabilities == r.n then
+    r.warnings[#r.warnings + 1] = "the model gives probabilities where logits are expected"
+  end
+  if loop.loss == "dlr" and r.classes < 3 then
+    r.loss = "margin"
+    r.warnings[#r.warnings + 1] = "DLR needs 3 classes: the margin is used instead"
+  elseif loop.loss == "dlr" and r.classes == 3 and loop.goal ~= "away" then
+    r.loss = "dlr with the spread z1 - z3"
+  end
+  for _, text in ipairs(r.warnings) do options.warn(attack.name, text, quiet) end
+end
+
+--- Runs an attack; see `conjugate.attacks.define`.
+-- @tparam table attack made by an attack family
+-- @param model x -> logits
+-- @tparam Tensor x inputs
+-- @tparam Tensor|table y labels
+-- @tparam[opt] table opts of this call
+-- @treturn table result
+return function(attack, model, x, y, opts)
+  local fn = attack.name
+  local call = check.options(fn, opts, CALL)
+  local n = check_inputs(fn, model, x)
+  y = labels(fn, "y", y, n)
+  local goal, given = options.goal(fn, call.target == nil and attack.options.target or call.target)
+  local targets = given and labels(fn, "targets", given, n) or nil
+  if targets and not attack.options.same_target then check_targets(fn, targets, y) end
+  local loop = loop_settings(attack, call, goal)
+  local direction = attack.settings.direction
+  if type(direction) == "string" then direction = nil
+  else direction = stateful(direction, attack.settings) end
+  local started = core.clock()
+  local x_adv, columns, trace, report = in_eval(model, function()
+    return core.attack_run(model, x:detach(), y, targets, sample_index(fn, call.index, n), loop,
+      direction, call.watch)
+  end)
+  local r = result.new(attack, loop, x_adv, columns, trace, report, y:table())
+  r.seconds = core.clock() - started
+  local quiet = call.quiet
+  if quiet == nil then quiet = attack.options.quiet end
+  warn_about(attack, r, loop, quiet)
+  return r
+end
