@@ -527,6 +527,24 @@ static int l_rows(lua_State *L) {
   return 1;
 }
 
+/* attack_direct(name, g) -> the direction of each row of g [B, ...]; without numbers and memory. */
+static int l_direct(lua_State *L) {
+  const char *name = check_text(L, 1, "attack_direct", "name", NULL);
+  const cj_tensor *g = check_tensor(L, 2, "attack_direct", "g");
+  const cj_direction *d = cj_direction_find(name, g->dtype);
+  if (!d || d->states || d->numbers || g->ndim < 1 || g->size[0] < 1)
+    raise_error(L, "attack_direct: no direction \"%s\" of a batch of gradients alone", name);
+  cj_tensor *packed = push_tensor(L);
+  check_status(L, cj_tensor_pack(packed, g));
+  cj_tensor *y = push_new(L, g->dtype, g->ndim, g->size);
+  const int64_t n = cj_numel(g) / g->size[0];
+  const size_t bytes = (size_t)n * cj_dtype_bytes(g->dtype);
+  for (int64_t k = 0; k < g->size[0]; k++)
+    d->apply(NULL, n, (char *)packed->data + (size_t)k * bytes, NULL,
+             (char *)y->data + (size_t)k * bytes);
+  return 1;
+}
+
 /* attack_directions() -> the names of the directions the core knows. */
 static int l_directions(lua_State *L) {
   const char *name;
@@ -538,11 +556,9 @@ static int l_directions(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"attack_loss", l_loss},
-                                     {"attack_project", l_project},
-                                     {"attack_rows", l_rows},
-                                     {"attack_directions", l_directions},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"attack_loss", l_loss},     {"attack_project", l_project},       {"attack_rows", l_rows},
+    {"attack_direct", l_direct}, {"attack_directions", l_directions}, {NULL, NULL}};
 
 void open_attacks(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&job_key);

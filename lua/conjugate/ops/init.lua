@@ -26,6 +26,7 @@ local families = {
   "random",
   "reduce",
   "softmax",
+  "spectrum",
   "unary",
   "upsample",
   "view",
