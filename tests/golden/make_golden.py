@@ -433,18 +433,19 @@ def layers():
         c("spectral_norm conv2d", [3, 5, 3], sn(nn.Conv2d(3, 5, 3)), (2, 3, 5, 5), passes=3),
         c("spectral_norm linear", [6, 4], sn(nn.Linear(6, 4)), (2, 6), passes=20),
     ]
+    criteria = []
     labels = torch.tensor([3, 0, 4])
     target = (numbers("target", (3, 5)) + 1) / 2
     for reduction in ("mean", "sum", "none"):
         o = {"reduction": reduction}
-        cases += [
+        criteria += [
             criterion_case("cross_entropy", lambda x, y: F.cross_entropy(x, y, **o), (3, 5), labels, o),
             criterion_case("bce_with_logits",
                            lambda x, y: F.binary_cross_entropy_with_logits(x, y, **o), (3, 5), target, o),
             criterion_case("mse_loss", lambda x, y: F.mse_loss(x, y, **o), (3, 5), target, o),
             criterion_case("l1_loss", lambda x, y: F.l1_loss(x, y, **o), (3, 5), target, o),
         ]
-    return cases
+    return {"layers": cases, "criteria": criteria}
 
 
 # --- optimisers and schedules ------------------------------------------------------------------
@@ -488,8 +489,6 @@ def optim():
             optim_case("sgd", {"lr": 0.1}, lambda p: o.SGD(p, lr=0.1)),
             optim_case("sgd", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
                        lambda p: o.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)),
-            optim_case("sgd", {"lr": 0.1, "momentum": 0.9, "dampening": 0.2},
-                       lambda p: o.SGD(p, lr=0.1, momentum=0.9, dampening=0.2)),
             optim_case("sgd", {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
                        lambda p: o.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)),
             optim_case("adam", {"lr": 0.01}, lambda p: o.Adam(p, lr=0.01)),

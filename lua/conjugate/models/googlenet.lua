@@ -20,12 +20,11 @@ local Inception = nn.class "Inception"
 
 function Inception:init(inputs, row)
   local n1, r3, n3, r5, n5, pool = unpack(row)
-  local b1 = unit({}, inputs, n1, 1)
-  local b2 = unit(unit({}, inputs, r3, 1), r3, n3, 3)
-  local b3 = unit(unit(unit({}, inputs, r5, 1), r5, n5, 3), n5, n5, 3)
-  local b4 = unit({ nn.max_pool2d(3, { stride = 1, padding = 1 }) }, inputs, pool, 1)
-  self.b1, self.b2 = nn.sequential(b1), nn.sequential(b2)
-  self.b3, self.b4 = nn.sequential(b3), nn.sequential(b4)
+  local same = nn.max_pool2d(3, { stride = 1, padding = 1 })
+  self.b1 = nn.sequential(unit({}, inputs, n1, 1))
+  self.b2 = nn.sequential(unit(unit({}, inputs, r3, 1), r3, n3, 3))
+  self.b3 = nn.sequential(unit(unit(unit({}, inputs, r5, 1), r5, n5, 3), n5, n5, 3))
+  self.b4 = nn.sequential(unit({ same }, inputs, pool, 1))
 end
 
 function Inception:forward(x)

@@ -15,8 +15,10 @@ end
 local BasicBlock = nn.class "BasicBlock"
 
 function BasicBlock:init(inputs, outputs, stride, projection)
-  self.conv1, self.bn1 = conv3x3(inputs, outputs, stride), nn.batch_norm2d(outputs)
-  self.conv2, self.bn2 = conv3x3(outputs, outputs, 1), nn.batch_norm2d(outputs)
+  self.conv1 = conv3x3(inputs, outputs, stride)
+  self.bn1 = nn.batch_norm2d(outputs)
+  self.conv2 = conv3x3(outputs, outputs, 1)
+  self.bn2 = nn.batch_norm2d(outputs)
   self.stride, self.more = stride, outputs - inputs
   if projection and (stride ~= 1 or inputs ~= outputs) then
     self.downsample = nn.sequential {

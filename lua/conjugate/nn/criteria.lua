@@ -27,16 +27,6 @@ end
 -- @source PyTorch, cross_entropy
 M.cross_entropy = criterion "cross_entropy"
 
---- Negative log likelihood of log-probabilities, -x_y.
--- @function nll
--- @tparam Tensor logp [B, K], as log_softmax gives
--- @tparam Tensor y int64 [B], classes 0..K-1
--- @tparam[opt] table options reduction; "none" gives [B]
--- @treturn Tensor scalar or [B], in nats
--- @raise classes out of range, sizes that differ
--- @source PyTorch, nll_loss
-M.nll = criterion "nll"
-
 --- Binary cross entropy of logits, max(z, 0) - z t + log(1 + exp(-|z|)).
 -- @function bce_with_logits
 -- @tparam Tensor logits any shape
@@ -48,23 +38,23 @@ M.nll = criterion "nll"
 M.bce_with_logits = criterion "bce_with_logits"
 
 --- Squared error, (x - t)^2.
--- @function mse
+-- @function mse_loss
 -- @tparam Tensor x any shape
 -- @tparam Tensor target same shape
 -- @tparam[opt] table options reduction; "none" gives one value per element
 -- @treturn Tensor scalar or like x
 -- @raise sizes that differ
 -- @source PyTorch, mse_loss
-M.mse = criterion "mse"
+M.mse_loss = criterion "mse_loss"
 
 --- Absolute error, |x - t|.
--- @function l1
+-- @function l1_loss
 -- @tparam Tensor x any shape
 -- @tparam Tensor target same shape
 -- @tparam[opt] table options reduction; "none" gives one value per element
 -- @treturn Tensor scalar or like x
 -- @raise sizes that differ
 -- @source PyTorch, l1_loss
-M.l1 = criterion "l1"
+M.l1_loss = criterion "l1_loss"
 
 return M

@@ -40,7 +40,7 @@ function BatchNorm2d:forward(x)
     local tracked = self.num_batches_tracked
     tracked:fill_(tracked:item() + 1)
   end
-  return cj.batch_norm2d(x, self.weight, self.bias, self.running_mean, self.running_var,
+  return cj.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
     self.training, self.momentum, self.eps)
 end
 

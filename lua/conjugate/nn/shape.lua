@@ -61,8 +61,7 @@ function Pad:init(border, value)
 end
 
 function Pad:forward(x)
-  local b = self.border
-  return cj.pad(x, b[1], b[2], b[3], b[4], self.value)
+  return cj.pad(x, self.border, "constant", self.value)
 end
 
 function Pad:extra()

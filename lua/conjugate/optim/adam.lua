@@ -1,15 +1,15 @@
 --- Adam and AdamW.
 -- @module conjugate.optim.adam
+local cj = require "conjugate"
 local define = require "conjugate.optim.define"
 
 local function slots()
   return { "exp_avg", "exp_avg_sq" }
 end
 
-local function update(decoupled)
+local function update(operator)
   return function(o, p, g, s, step)
-    p:adam_step(g, s.exp_avg, s.exp_avg_sq, o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, step,
-      decoupled)
+    operator(p, g, s.exp_avg, s.exp_avg_sq, o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, step)
   end
 end
 
@@ -27,7 +27,7 @@ M.adam = define {
   name = "adam",
   options = { lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0 },
   slots = slots,
-  update = update(false),
+  update = update(cj.adam_step),
 }
 
 --- Adam with decoupled decay: p <- (1 - lr weight_decay) p, then Adam's step on the plain gradient.
@@ -41,7 +41,7 @@ M.adamw = define {
   name = "adamw",
   options = { lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-2 },
   slots = slots,
-  update = update(true),
+  update = update(cj.adamw_step),
 }
 
 return M

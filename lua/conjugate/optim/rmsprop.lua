@@ -1,5 +1,6 @@
 --- RMSprop.
 -- @module conjugate.optim.rmsprop
+local cj = require "conjugate"
 local define = require "conjugate.optim.define"
 
 --- v <- rho v + (1 - rho) g'^2 with g' = g + weight_decay p, and p <- p - lr g' / (sqrt(v) + eps);
@@ -17,7 +18,7 @@ return define {
     return o.momentum > 0 and { "square_avg", "momentum_buffer" } or { "square_avg" }
   end,
   update = function(o, p, g, s)
-    p:rmsprop_step(g, s.square_avg, s.momentum_buffer, o.lr, o.rho, o.eps, o.momentum,
-      o.weight_decay)
+    cj.rmsprop_step(p, g, s.square_avg, s.momentum_buffer, nil, o.lr, o.rho, o.eps,
+      o.weight_decay, o.momentum)
   end,
 }
