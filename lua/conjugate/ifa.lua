@@ -223,12 +223,12 @@ local function checks_stage(o, c)
   return stage(o, c.place, "checks", function()
     local some = o.test:take(math.min(o.check_samples, o.test:size()))
     local strong = cj.attacks.pgd {
-      eps = o.attack.eps, alpha = o.attack.eps / 8, steps = 20, restarts = 2, random_start = true,
+      eps = o.attack.eps, alpha = o.attack.eps / 8, steps = 20, restarts = 2, random = true,
     }
     local harder = evaluate(o, c.augmented, some, strong, "ACL, PGD-20")
     local right = 0
     for x, y in cj.data.batches(some, { batch = 250 }) do
-      local x_adv = cj.attacks.pgd(o.attack)(c.net, x, y, { quiet = true }).x_adv
+      local x_adv = cj.attacks.pgd(o.attack)(c.net, x, y, { quiet = true, paper = true }).x_adv
       right = right + cj.predict(c.augmented, x_adv):eq(y):to("float64"):sum():item()
     end
     return {

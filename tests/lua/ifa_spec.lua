@@ -80,8 +80,7 @@ describe("ifa.follow", function()
     local w = cj.tensor(
       { 0.1, -0.2, 0.05, 0.15, -0.1, 0.2, 0.1, -0.05, 0.3, -0.1, 0.2, 0.1, -0.2, 0.1, 0.1, -0.1 })
       :reshape { 16, 1 }
-    local set, net, dir = affine_set(10, 3), nil, new_folder()
-    net = affine(w, 0.1)
+    local set, net, dir = affine_set(10, 3), affine(w, 0.1), new_folder()
     assert(system.mkdir(dir))
     local result = follow.run {
       net = net, set = set, dir = dir, eps = 0.1, steps = 5, clip = clip, marks = { 0, 1, 2, 5 },
@@ -258,8 +257,11 @@ describe("ifa.run", function()
     local net = cj.models.convnet { data = train }
     net:train()
     local before, state = net:state_dict()["conv1.weight"]:clone(), cj.random.state()
-    local result = cj.ifa.run(options(new_folder(), { model = net, epochs = json_nil,
-      pictures = false, checks = true, check_samples = 8 }))
+    local o = options(new_folder(), {
+      model = net, pictures = false, checks = true, check_samples = 8,
+    })
+    o.epochs = nil
+    local result = cj.ifa.run(o)
     assert.is_true(net.training)
     assert.equal(0, (before - net:state_dict()["conv1.weight"]):abs():max():item())
     assert.same(state, cj.random.state())
@@ -285,6 +287,7 @@ describe("ifa.report", function()
   end)
 
   it("leaves cells empty that were not measured", function()
-    assert.equal("CL,3,97,96,98,12.5,,,12,,", report.csv({ { epochs = 3, cl = e } }):match "\n(.-)\n")
+    local line = report.csv({ { epochs = 3, cl = e } }):match "\n(.-)\n"
+    assert.equal("CL,3,97,96,98,12.5,,,12,,", line)
   end)
 end)

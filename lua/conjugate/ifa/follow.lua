@@ -46,56 +46,73 @@ end
 
 -- Samples whose input gradient is zero in every element: they move no more.
 local function frozen(net, x, y)
-  local moved = x:detach():clone()
-  moved.requires_grad = true
-  local gradient = cj.grad(cj.cross_entropy(net(moved), y, "sum"), { moved })[1]
+  local leaf = x:detach():clone()
+  leaf.requires_grad = true
+  local gradient = cj.grad(cj.cross_entropy(net(leaf), y, "sum"), { leaf })[1]
   return count(gradient:abs():flatten(2):max(2):eq(0))
 end
 
--- Accuracy of X_n, and of the PGD attack that starts at X_n on the chunk's first samples.
-local function measure(job, counts, x, y)
-  local at = #counts.correct + 1
-  counts.correct[at] = count(cj.predict(job.net, x):eq(y))
-  counts.frozen[at] = frozen(job.net, x, y)
-  local some = math.min(counts.ra_samples, x:size(1))
-  if some == 0 then
-    counts.robust[at] = 0
-    return
+-- X_n at the marks, as tensors [samples, ...] by n; and the attack's result, whose trace counts the
+-- right predictions and the zero gradients of every n.
+local function walk(job, x0, y)
+  local parts = {}
+  local result = cj.attacks.ifa {
+    eps = job.eps, steps = job.steps, clip = job.clip, at = job.marks,
+    hook = function(n, x)
+      parts[n] = parts[n] or {}
+      table.insert(parts[n], x:detach():clone())
+    end,
+  }(job.net, x0, y, { quiet = true })
+  local at = {}
+  for n, list in pairs(parts) do
+    at[n] = #list == 1 and list[1] or cj.cat(list, 1)
+    if at[n]:size(1) ~= x0:size(1) then
+      error(("ifa: at n = %d some samples have gradients that are not finite"):format(n), 0)
+    end
   end
-  local part, labels = x:narrow(1, 1, some), y:narrow(1, 1, some)
-  local attacked = job.attack(job.net, part, labels, { quiet = true }).x_adv
-  counts.robust[at] = count(cj.predict(job.net, attacked):eq(labels))
+  return at, result
 end
 
--- Delta_1 carries the high-frequency ratio of the conjugate.
-local function frequency(counts, x0, x1)
-  local ratio = cj.metrics.frequency.ratio(x1 - x0)
-  counts.hfr_sum, counts.hfr_count = ratio.sum, ratio.count
+-- Right predictions under the PGD attack that starts at X_n.
+local function robust(job, x, y)
+  local some = x:size(1)
+  if some == 0 then return 0 end
+  local attacked = job.attack(job.net, x, y, { quiet = true, paper = true }).x_adv
+  return count(cj.predict(job.net, attacked):eq(y))
 end
 
-local function follow_chunk(job, number, bar)
+local function fresh_counts(job, size)
+  return {
+    samples = size, ra_samples = math.min(size, math.ceil(size * job.ra_share)),
+    correct = json.array(), robust = json.array(), frozen = json.array(), hfr_sum = 0,
+    hfr_count = 0,
+  }
+end
+
+local function measure(job, counts, at, result, y)
+  local some = counts.ra_samples
+  for i, n in ipairs(job.marks) do
+    local trace = result.trace[n + 1]
+    counts.correct[i] = trace.correct
+    counts.frozen[i] = n < job.steps and trace.zeros or frozen(job.net, at[n], y)
+    counts.robust[i] = robust(job, at[n]:narrow(1, 1, some), y:narrow(1, 1, some))
+    interrupt.poll()
+  end
+end
+
+local function follow_chunk(job, number)
   local from = (number - 1) * job.chunk + 1
   local size = math.min(job.chunk, job.set:size() - from + 1)
   local x0, y = job.set:batch(from, size)
-  local counts = {
-    samples = size, ra_samples = math.min(size, math.ceil(size * job.ra_share)),
-    correct = json.array(), robust = json.array(), frozen = json.array(),
-    hfr_sum = 0, hfr_count = 0,
-  }
-  local x, n = x0, 0
-  for _, mark in ipairs(job.marks) do
-    if mark > n then
-      local step = cj.attacks.ifa { eps = job.eps, steps = mark - n, clip = job.clip }
-      x = step(job.net, x, y, { quiet = true }).x_adv
-      if n == 0 and mark == 1 then frequency(counts, x0, x) end
-      n = mark
-    end
-    measure(job, counts, x, y)
-    interrupt.poll()
-    bar:update(bar.base + size * n / math.max(1, job.steps))
+  local counts = fresh_counts(job, size)
+  local at, result = walk(job, x0, y)
+  measure(job, counts, at, result, y)
+  if at[1] then -- Delta_1 carries the high-frequency ratio of the conjugate
+    local ratio = cj.metrics.frequency.ratio(at[1] - x0)
+    counts.hfr_sum, counts.hfr_count = ratio.sum, ratio.count
   end
   local array, text = M.names(job.dir, number)
-  assert(cj.io.write_npy(array, x - x0))
+  assert(cj.io.write_npy(array, result.x_adv - x0))
   assert(files.write_json(text, counts))
   return counts
 end
@@ -139,8 +156,7 @@ function M.run(job)
   for number = 1, total do
     local array, text = M.names(job.dir, number)
     local held = system.exists(array) and system.exists(text) and files.read_json(text)
-    bar.base = (number - 1) * job.chunk
-    chunks[number] = held or follow_chunk(job, number, bar)
+    chunks[number] = held or follow_chunk(job, number)
     bar:update(math.min(number * job.chunk, job.set:size()))
   end
   local t = totals(job, chunks)

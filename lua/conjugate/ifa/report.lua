@@ -195,7 +195,7 @@ end
 -- @treturn string path, or nil and why
 function M.test_grid(path, run)
   local x, y = one_of_each(run.test, math.min(run.classes, 10))
-  local x_adv = run.attack(run.net, x, y, { quiet = true }).x_adv
+  local x_adv = run.attack(run.net, x, y, { quiet = true, paper = true }).x_adv
   local rows = {
     { title = "clean\nlabel", images = x, captions = labels_of(y) },
     { title = "PGD\nperturbation", images = x_adv - x, kind = "signed", high = run.eps,
@@ -204,7 +204,7 @@ function M.test_grid(path, run)
   }
   if run.augmented then
     local change = cj.no_grad(function() return run.augmented.generator(x) end)
-    local adv = run.acl_attack(run.augmented, x, y, { quiet = true }).x_adv
+    local adv = run.acl_attack(run.augmented, x, y, { quiet = true, paper = true }).x_adv
     rows[#rows + 1] = { title = "G(x)", images = change, kind = "signed" }
     rows[#rows + 1] = {
       title = "augmented\nprediction", images = x + change, kind = "signed",
