@@ -19,7 +19,7 @@ local function labels(fn, name, y, n)
   if type(y) == "table" then y = core.tensor(y, "int64") end
   check.tensor(fn, name, y, "int64", 1)
   if y:size(1) ~= n then
-    check.fail(fn, "expected %d %s, one a sample, got %d", n, name, y:size(1))
+    check.fail(fn, "expected %d labels, one a sample, for %s, got %d", n, name, y:size(1))
   end
   return y
 end
