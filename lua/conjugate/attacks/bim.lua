@@ -1,6 +1,6 @@
 --- Basic iterative method: PGD from x itself with Kurakin's step and number of steps.
--- alpha = 1/255 and floor(min(255 eps + 4, 1.25 * 255 eps)) steps (10 for eps = 8/255) unless given;
--- an eps of less than one grey level gets one step. Other options as for `pgd`.
+-- alpha = 1/255 and floor(min(255 eps + 4, 1.25 * 255 eps)) steps (10 for eps = 8/255) unless
+-- given; an eps of less than one grey level gets one step. Other options as for `pgd`.
 -- @module conjugate.attacks.bim
 -- @usage local result = cj.attacks.bim { eps = 8 / 255 }(net, x, y)
 -- @source Kurakin, Goodfellow and Bengio, ICLR 2017 (workshop), section 2.2

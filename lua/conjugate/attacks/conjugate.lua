@@ -35,8 +35,8 @@ function Conjugate:attack(opts)
   return require("conjugate.attacks").follow(o)
 end
 
---- The field at x: the direction of the first step, for the gradient of the summed cross entropy (or
--- another loss).
+--- The field at x: the direction of the first step, for the gradient of the summed cross entropy
+-- (or another loss).
 -- @param model x -> logits
 -- @tparam Tensor x floats [N, ...]
 -- @tparam Tensor|table y labels
@@ -64,17 +64,21 @@ function Conjugate:__tostring()
 end
 
 --- Makes a conjugate and adds it to the list.
--- `name`: not empty. `direction(g, state)`: from the gradient g of what is climbed, [B, ...] with one row
--- a sample, to the field, of the same sizes and type; each row must depend on its own sample only.
--- `state` is a table that lives through one run of a batch: `state.step` counts from 1, `state.steps`,
--- `state.eps` and `state.alpha` are those of the attack, and tensors [B, ...] put into it keep their
--- rows when samples finish early. `scale`: "none" (default), "linf" or "l2", the norm that is brought to
--- 1 before a step. `formula`, `source`: for the list.
+-- `name`: not empty. `direction(g, state)`: from the gradient g of what is climbed, [B, ...] with
+-- one row a sample, to the field, of the same sizes and type; each row must depend on its own
+-- sample only. `state` is a table that lives through one run of a batch: `state.step` counts from
+-- 1, `state.steps`, `state.eps` and `state.alpha` are those of the attack, and tensors [B, ...] put
+-- into it keep their rows when samples finish early. `scale`: "none" (default), "linf" or "l2", the
+-- norm that is brought to 1 before a step. `formula`, `source`: for the list.
 -- @function conjugate
 -- @tparam table d description
--- @treturn table with `name`, `direction`, `scale`, `formula`, `source`, `attack(opts)`, `field(model, x, y)`
+-- @treturn table with `name`, `direction`, `scale`, `formula`, `source`, `attack(opts)`,
+--   `field(model, x, y)`
 -- @raise "conjugate: expected a function for direction, got nil" and the like
--- @usage local mine = cj.conjugate { name = "half sign", direction = function(g) return g:sign() * 0.5 end }
+-- @usage local mine = cj.conjugate {
+--   name = "half sign",
+--   direction = function(g) return g:sign() * 0.5 end,
+-- }
 local function make(_, d)
   local o = check.options("conjugate", d, {
     name = { type = "string", required = true },
@@ -96,8 +100,8 @@ function M.find(c)
   return type(c) == "string" and known[c] or nil
 end
 
---- What conjugates there are: those of the core, those made in this session, and the effective ones of
--- the attacks.
+--- What conjugates there are: those of the core, those made in this session, and the effective ones
+-- of the attacks.
 -- @treturn {table,...} each with `name`, `formula`, `source`
 function M.list()
   local list = {}

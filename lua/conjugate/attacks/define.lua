@@ -1,7 +1,7 @@
 --- How an attack is made from its description.
 --
--- An attack file returns `define { ... }`: a thing to call with options, which gives an attack to call
--- with a model and inputs.
+-- An attack file returns `define { ... }`: a thing to call with options, which gives an attack to
+-- call with a model and inputs.
 --
 --     local pgd = cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 }
 --     local result = pgd(net, x, y)
@@ -10,8 +10,8 @@
 -- verdicts) is in C; a description only says how options become settings of that loop.
 --
 -- A description has `name`, `summary`, `formula`, `source`, `conjugate` (the effective conjugate in
--- words), `options` (rules for `check.options`, besides the common ones) and `prepare(options, name)`,
--- which checks the options and gives the loop's settings:
+-- words), `options` (rules for `check.options`, besides the common ones) and `prepare(options,
+-- name)`, which checks the options and gives the loop's settings:
 --
 -- - `direction`: name of a C direction, or a function(g, state) of batches
 -- - `norm` ("linf", "l2", "l1"), `eps` (radius, may be infinite), `alpha` (step), `steps`
@@ -30,7 +30,8 @@ local Attack = {}
 Attack.__index = Attack
 
 --- Attacks a batch.
--- @param model anything callable, x -> logits [N, K]; a network is put into evaluation mode meanwhile
+-- @param model anything callable, x -> logits [N, K]; a network is put into evaluation mode
+--   meanwhile
 -- @tparam Tensor x floats [N, ...] in pixel units, inside the bounds
 -- @tparam Tensor|table y labels 0..K-1, int64 [N] or a list
 -- @tparam[opt] table opts of this call: `paper`, `batch`, `target`, `quiet`, `index` (number of the
@@ -43,7 +44,7 @@ function Attack:__call(model, x, y, opts)
 end
 
 function Attack:__tostring()
-  return options.describe(self.name, self.options)
+  return options.describe(self.name, self.options, self.family.defaults)
 end
 
 local Family = {}
@@ -51,7 +52,8 @@ Family.__index = Family
 
 --- Makes an attack from options.
 -- @tparam table opts see the attack's file
--- @treturn table callable with (model, x, y, opts); fields `name`, `options`, `settings`, `warnings`
+-- @treturn table callable with (model, x, y, opts); fields `name`, `options`, `settings`,
+--   `warnings`
 -- @raise wrong or unknown options
 function Family:__call(opts)
   local d = self.description

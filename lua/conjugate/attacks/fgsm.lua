@@ -1,7 +1,7 @@
 --- Fast gradient sign method: one step of eps along the sign of the gradient.
--- `x_adv = clamp(x + eps * sign(grad_x CE(z(x), y)))`, from x itself. eps is in pixel units; the paper
--- uses 0.1 on MNIST and 8/255 on CIFAR-10. Options besides the common ones: `norm` ("linf"), `raw`.
--- Success need not grow with eps.
+-- `x_adv = clamp(x + eps * sign(grad_x CE(z(x), y)))`, from x itself. eps is in pixel units; the
+-- paper uses 0.1 on MNIST and 8/255 on CIFAR-10. Options besides the common ones: `norm` ("linf"),
+-- `raw`. Success need not grow with eps.
 -- @module conjugate.attacks.fgsm
 -- @usage local result = cj.attacks.fgsm { eps = 0.1 }(net, x, y)
 -- @source Goodfellow, Shlens and Szegedy, ICLR 2015, section 4

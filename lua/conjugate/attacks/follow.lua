@@ -1,8 +1,8 @@
 --- Follows a conjugate as an attack: `x <- P(x + alpha * d(g))`, with d its direction.
--- Options besides the common ones: `conjugate` (made by `cj.conjugate`, or the name of one), and those of
--- `pgd`: `alpha` (eps/4), `steps` (4), `norm` of the ball, `restarts`, `random`, `best`, `early`.
--- `scale` brings the max norm ("linf") or the Euclidean norm ("l2") of each sample's direction to 1
--- before the step; "none" takes it as it is. The default is what the conjugate says.
+-- Options besides the common ones: `conjugate` (made by `cj.conjugate`, or the name of one), and
+-- those of `pgd`: `alpha` (eps/4), `steps` (4), `norm` of the ball, `restarts`, `random`, `best`,
+-- `early`. `scale` brings the max norm ("linf") or the Euclidean norm ("l2") of each sample's
+-- direction to 1 before the step; "none" takes it as it is. The default is what the conjugate says.
 -- @module conjugate.attacks.follow
 -- @usage local a = cj.attacks.follow { conjugate = "sign", eps = 0.1 }
 local check = require "conjugate.check"

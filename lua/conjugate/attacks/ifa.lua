@@ -1,18 +1,19 @@
 --- Iterated opposite FGSM, the perturbation behind input feature augmentation (IFA).
--- `D_n = -eps * sign(grad_x CE(z(X_n), y))`, `X_(n+1) = X_n + D_n`, `Delta_N = X_N - X_0`, with the true labels,
--- no ball around X_0, for `steps` (200) steps; eps is 8/255 for CIFAR-10, 0.1 for MNIST.
+-- `D_n = -eps * sign(grad_x CE(z(X_n), y))`, `X_(n+1) = X_n + D_n`, `Delta_N = X_N - X_0`, with the
+-- true labels, no ball around X_0, for `steps` (200) steps; eps is 8/255 for CIFAR-10, 0.1 for
+-- MNIST.
 --
--- `clip = "none"` (default, as the paper has it) lets pixels leave [0, 1]; `clip = "box"` clamps every
--- X_n to the bounds, and D_n is then what was really added. The choice is recorded as `clip`.
+-- `clip = "none"` (default, as the paper has it) lets pixels leave [0, 1]; `clip = "box"` clamps
+-- every X_n to the bounds, and D_n is then what was really added. The choice is recorded as `clip`.
 --
--- `hook(n, x, y, rows)` is told X_n of a part of the samples: x [B, ...], y int64 [B], rows int64 [B],
--- their places in the input from 1. `at` lists the n to be told, 0..steps; all when absent. The parts
--- come one after the other, each with all its n.
+-- `hook(n, x, y, rows)` is told X_n of a part of the samples: x [B, ...], y int64 [B], rows int64
+-- [B], their places in the input from 1. `at` lists the n to be told, 0..steps; all when absent.
+-- The parts come one after the other, each with all its n.
 --
--- The result has, besides that of every attack, `delta` (X_N - X_0), `clip`, and lists over n = 0..N at
--- index n + 1: `accuracy_at` (percent predicted as the label), `loss_at` (mean CE) and `frozen_at`
--- (percent of samples whose gradient was exactly zero, so that they stand still; without the last n).
--- `frozen` is the mean of the latter.
+-- The result has, besides that of every attack, `delta` (X_N - X_0), `clip`, and lists over n =
+-- 0..N at index n + 1: `accuracy_at` (percent predicted as the label), `loss_at` (mean CE) and
+-- `frozen_at` (percent of samples whose gradient was exactly zero, so that they stand still;
+-- without the last n). `frozen` is the mean of the latter.
 -- @module conjugate.attacks.ifa
 -- @usage local r = cj.attacks.ifa { eps = 0.1, steps = 5 }(net, x, y)
 -- print(r.accuracy_at[1], r.accuracy_at[6])

@@ -1,7 +1,8 @@
 --- Iterative least-likely class: PGD toward the class that the clean input makes least likely.
 -- `t = argmin_k z_k(x)`, once, on the clean input (the second least likely if that is the label);
--- `x_(n+1) = P(x_n - alpha * sign(grad CE(z(x_n), t)))`. Step and number of steps as for `bim`. SUCCESS means
--- that t is predicted; `broken` tells whether the label is not. Other options as for `pgd`.
+-- `x_(n+1) = P(x_n - alpha * sign(grad CE(z(x_n), t)))`. Step and number of steps as for `bim`.
+-- SUCCESS means that t is predicted; `broken` tells whether the label is not. Other options as for
+-- `pgd`.
 -- @module conjugate.attacks.ill
 -- @usage local result = cj.attacks.ill { eps = 8 / 255 }(net, x, y)
 -- @source Kurakin, Goodfellow and Bengio, ICLR 2017 (workshop), section 2.3

@@ -27,7 +27,8 @@ function M.list()
   for i, name in ipairs(names) do
     local a = M[name]
     list[i] = {
-      name = name, summary = a.summary, formula = a.formula, conjugate = a.conjugate, source = a.source,
+      name = name, summary = a.summary, formula = a.formula, conjugate = a.conjugate,
+      source = a.source,
     }
   end
   return list
@@ -40,7 +41,7 @@ return setmetatable(M, {
     for _, known in ipairs(names) do
       if known == name then module = "conjugate.attacks." .. name end
     end
-    if not module and not name:find "[./]" then -- a file that is not listed is an attack all the same
+    if not module and not name:find "[./]" then -- a file that is not listed is an attack too
       local path = "conjugate.attacks." .. name
       module = package.searchpath(path, package.path) and path
     end

@@ -1,6 +1,6 @@
 --- Opposite fast gradient sign method: one step that makes the true label more likely.
--- `clamp(x - eps * sign(grad_x CE(z(x), y)))`. It needs the true label and moves every sample, right or
--- wrong; SUCCESS means that the result is predicted as the label. Iterated, it is `ifa`.
+-- `clamp(x - eps * sign(grad_x CE(z(x), y)))`. It needs the true label and moves every sample,
+-- right or wrong; SUCCESS means that the result is predicted as the label. Iterated, it is `ifa`.
 -- @module conjugate.attacks.ofgsm
 -- @usage local better = cj.attacks.ofgsm { eps = 0.1 }(net, x, y).x_adv
 -- @source Zhang et al., arXiv 2205.01493, supplement

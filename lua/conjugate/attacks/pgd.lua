@@ -1,9 +1,10 @@
 --- Projected gradient descent: iterated steepest steps, each projected onto the ball and the box.
--- `x_(n+1) = P(x_n + alpha * sign(grad CE(z(x_n), y)))`, for `norm` "l2" with the gradient at unit length,
--- for "l1" one coordinate at a time. eps and alpha are in pixel units. The defaults are the paper's: 4
--- steps of eps/4, no random start (MNIST: eps 0.1, alpha 0.025; CIFAR-10: eps 8/255, alpha 2/255).
--- Options besides the common ones: `alpha` or `rel_step`, `steps`, `norm`, `restarts`, `random`,
--- `best` (true), `early`. `paper = true` attacks every sample and returns the last iterate.
+-- `x_(n+1) = P(x_n + alpha * sign(grad CE(z(x_n), y)))`, for `norm` "l2" with the gradient at unit
+-- length, for "l1" one coordinate at a time. eps and alpha are in pixel units. The defaults are the
+-- paper's: 4 steps of eps/4, no random start (MNIST: eps 0.1, alpha 0.025; CIFAR-10: eps 8/255,
+-- alpha 2/255). Options besides the common ones: `alpha` or `rel_step`, `steps`, `norm`,
+-- `restarts`, `random`, `best` (true), `early`. `paper = true` attacks every sample and returns the
+-- last iterate.
 -- @module conjugate.attacks.pgd
 -- @usage local pgd = cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 }
 -- print(pgd(net, x, y))

@@ -1,7 +1,8 @@
 --- One-step target class: one step toward a chosen class.
--- `clamp(x - eps * sign(grad_x CE(z(x), t)))`. The option `target` is a label, a list of labels, int64
--- [N], "random" (a class other than the label), "least" (likely; the default) or "second" (likeliest
--- besides the label). SUCCESS means that t is predicted; `broken` tells whether the label is not.
+-- `clamp(x - eps * sign(grad_x CE(z(x), t)))`. The option `target` is a label, a list of labels,
+-- int64 [N], "random" (a class other than the label), "least" (likely; the default) or "second"
+-- (likeliest besides the label). SUCCESS means that t is predicted; `broken` tells whether the
+-- label is not.
 -- @module conjugate.attacks.target1
 -- @usage local result = cj.attacks.target1 { eps = 0.1, target = "random" }(net, x, y)
 -- @source Kurakin, Goodfellow and Bengio, ICLR 2017, section 2

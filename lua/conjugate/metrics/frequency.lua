@@ -1,9 +1,9 @@
 --- How much of a perturbation is of high frequency.
 --
--- For each image, `A = |fftshift(FFT2(grey))|` and `ratio = (sum A - sum over LF of A) / sum A`, where LF is a
--- square of low frequencies. The paper's square holds the frequencies -1..2 of a 32 x 32 image and -2..3 of
--- a 28 x 28 one: it is not symmetric. An image whose spectrum is zero has no ratio; it is left out and
--- counted.
+-- For each image, `A = |fftshift(FFT2(grey))|` and `ratio = (sum A - sum over LF of A) / sum A`,
+-- where LF is a square of low frequencies. The paper's square holds the frequencies -1..2 of a 32 x
+-- 32 image and -2..3 of a 28 x 28 one: it is not symmetric. An image whose spectrum is zero has no
+-- ratio; it is left out and counted.
 -- @module conjugate.metrics.frequency
 -- @source Zhang et al., arXiv 2205.01493, supplement, Fig. 5
 local check = require "conjugate.check"
@@ -12,7 +12,7 @@ local ops = require "conjugate.ops"
 local M = {}
 
 local BT601 = { 0.299, 0.587, 0.114 }
-local PART = 512 -- images at a time; each image has its own spectrum, so the result does not depend on it
+local PART = 512 -- images at a time; each has its own spectrum, so results do not depend on it
 
 local windows = {
   paper = { [32] = { -1, 2 }, [28] = { -2, 3 } },
@@ -50,7 +50,8 @@ local function channel_weights(grey, channels)
   check.one_of("grey", "grey", grey, { "bt601", "mean" })
   if grey == "bt601" and channels == 3 then return BT601 end
   if grey == "bt601" then
-    check.fail("grey", 'the weights of BT.601 are for 3 channels, got %d: use grey = "mean"', channels)
+    check.fail("grey", 'the weights of BT.601 are for 3 channels, got %d: use grey = "mean"',
+      channels)
   end
   local weights = {}
   for c = 1, channels do weights[c] = 1 / channels end
@@ -101,9 +102,10 @@ end
 
 --- High-frequency ratio of each image and its mean.
 -- @tparam Tensor delta perturbations, floats [B, C, H, W]
--- @tparam[opt] table opts `window`: "paper" (default), "symmetric" (-2..2 of 32, -3..3 of 28) or { lowest,
---   highest frequency } for rows and columns; `measure`: "modulus" (default), "energy" (A squared) or
---   "frobenius" (norms instead of sums); `grey`: "bt601" (default for colour), "mean", or weights
+-- @tparam[opt] table opts `window`: "paper" (default), "symmetric" (-2..2 of 32, -3..3 of 28) or {
+--   lowest, highest frequency } for rows and columns; `measure`: "modulus" (default), "energy" (A
+--   squared) or "frobenius" (norms instead of sums); `grey`: "bt601" (default for colour), "mean",
+--   or weights
 -- @treturn table `mean` and `sd` (nil when no image has a ratio), `sum`, `count` (images with one),
 --   `undefined` (images with none), `ratios` (list; false where undefined)
 -- @raise sizes without a known window; wrong options
@@ -133,11 +135,12 @@ end
 --- Mean modulus by distance from frequency 0.
 -- @tparam Tensor delta floats [B, C, H, W], B at least 1
 -- @param[opt] grey as for `ratio`
--- @treturn {number,...} entry k: mean of A over all images and all frequencies whose distance from 0
---   rounds to k - 1
+-- @treturn {number,...} entry k: mean of A over all images and all frequencies whose distance from
+--   0 rounds to k - 1
 function M.profile(delta, grey)
   check.tensor("profile", "delta", delta, "float", 4)
-  local a = ops.spectrum(M.grey(delta:detach(), grey or (delta:size(2) == 3 and "bt601" or "mean")):contiguous())
+  grey = grey or (delta:size(2) == 3 and "bt601" or "mean")
+  local a = ops.spectrum(M.grey(delta:detach(), grey):contiguous())
   local mean = a:to("float64"):mean(1):table()
   local sums, counts = {}, {}
   local mid_row, mid_column = math.floor(#mean / 2) + 1, math.floor(#mean[1] / 2) + 1

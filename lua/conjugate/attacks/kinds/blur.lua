@@ -15,8 +15,8 @@ local function kernel(sigma, dtype, sizes)
   return core.tensor(weights, dtype):reshape(sizes(#weights)), r
 end
 
---- Blurs images with a Gaussian of standard deviation sigma, each channel by itself; outside the image
--- there are zeros, so sums are kept except at the border.
+--- Blurs images with a Gaussian of standard deviation sigma, each channel by itself; outside the
+-- image there are zeros, so sums are kept except at the border.
 -- @function blur
 -- @tparam Tensor x floats [..., H, W]
 -- @tparam number sigma in pixels, 0..80; 0 gives x

@@ -10,8 +10,8 @@ M.directions = { linf = "sign", l2 = "l2_unit", l1 = "l1_top" }
 
 --- Rules of the options besides the common ones.
 -- `alpha`: length of a step; `rel_step`: the same as a multiple of eps; `steps`; `restarts`;
--- `random`: start at a random point of the ball; `best`: return the best iterate instead of the last;
--- `early`: stop a sample at its first success.
+-- `random`: start at a random point of the ball; `best`: return the best iterate instead of the
+-- last; `early`: stop a sample at its first success.
 -- @tparam[opt] table changed rules that replace these
 -- @treturn table
 function M.options(changed)

@@ -5,8 +5,8 @@ local M = {}
 local directions = { linf = "sign", l2 = "l2_unit", l1 = "l1_top" }
 
 --- Rules of the options besides the common ones.
--- `norm`: the step is the steepest of length eps under this norm; `raw`: the gradient itself times eps,
--- with no ball around x.
+-- `norm`: the step is the steepest of length eps under this norm; `raw`: the gradient itself times
+-- eps, with no ball around x.
 -- @string norm default norm
 -- @treturn table
 function M.options(norm)

@@ -6,12 +6,12 @@ local core = require "conjugate.core"
 local M = {}
 
 --- Rules of the common options.
--- `eps`: radius in pixel units. `loss`: "ce", "margin" (or "cw"), "dlr". `target`: nil (untargeted), a
--- label, int64 [N] or a list, "least" (likely), "second" (likeliest besides the label), "random".
--- `same_target`: allow a target that is the label. `clip_box`, `bounds`: keep pixels in the box.
--- `paper`: attack samples that are wrong already too, and return the last iterate. `batch`: samples at
--- a time; results do not depend on it. `seed`: of random starts and targets; by default that of
--- `cj.seed`. `quiet`: no warnings on the terminal.
+-- `eps`: radius in pixel units. `loss`: "ce", "margin" (or "cw"), "dlr". `target`: nil
+-- (untargeted), a label, int64 [N] or a list, "least" (likely), "second" (likeliest besides the
+-- label), "random". `same_target`: allow a target that is the label. `clip_box`, `bounds`: keep
+-- pixels in the box. `paper`: attack samples that are wrong already too, and return the last
+-- iterate. `batch`: samples at a time; results do not depend on it. `seed`: of random starts and
+-- targets; by default that of `cj.seed`. `quiet`: no warnings on the terminal.
 M.common = {
   eps = { type = "number", required = true },
   loss = "ce",
@@ -60,7 +60,8 @@ function M.goal(fn, target)
   local names = { least = "least", least_likely = "least", random = "random", second = "second",
     runner_up = "second" }
   return names[target] or check.fail(fn,
-    'expected a label, a list of labels, "least", "second" or "random" for target, got "%s"', target)
+    'expected a label, a list of labels, "least", "second" or "random" for target, got "%s"',
+    target)
 end
 
 --- Reads options: common and the attack's own.
@@ -85,6 +86,21 @@ function M.read(name, opts, own)
   return o
 end
 
+local function check_alpha(name, alpha)
+  check.number(name, "alpha", alpha)
+  if not (alpha > 0 and alpha < math.huge) then
+    check.fail(name, "expected a finite number above 0 for alpha, got %.14g", alpha)
+  end
+end
+
+local function check_restarts(name, restarts, random)
+  check.integer(name, "restarts", restarts, 1)
+  if restarts > 1 and not random then
+    check.fail(name, "expected random = true with %d restarts: without it all are the same",
+      restarts)
+  end
+end
+
 --- Fills in what follows from the common options, and checks the loop's settings.
 -- @tparam table s settings from `prepare`; completed in place
 -- @tparam table o options from `read`
@@ -99,16 +115,8 @@ function M.complete(s, o, name)
     s.high = o.clip_box and o.bounds[2] or math.huge
   end
   check.integer(name, "steps", s.steps, 0)
-  check.integer(name, "restarts", s.restarts, 1)
-  if o.eps > 0 then
-    check.number(name, "alpha", s.alpha)
-    if not (s.alpha > 0 and s.alpha < math.huge) then
-      check.fail(name, "expected a finite number above 0 for alpha, got %.14g", s.alpha)
-    end
-  end
-  if s.restarts > 1 and not s.random then
-    check.fail(name, "expected random = true with %d restarts: without it all are the same", s.restarts)
-  end
+  if o.eps > 0 then check_alpha(name, s.alpha) end
+  check_restarts(name, s.restarts, s.random)
 end
 
 --- What is allowed but probably not meant.
@@ -150,17 +158,20 @@ local function value_text(v)
   return type(v) == "table" and (v.name or "table") or tostring(v)
 end
 
---- An attack in one line, such as "pgd(alpha = 0.025, eps = 0.1, steps = 4)"; options that have their
--- default value are left out.
+--- An attack in one line, such as "pgd(alpha = 0.025, eps = 0.1, steps = 4)"; options that have
+-- their default value are left out.
 -- @string name of the attack
 -- @tparam table o its options
+-- @tparam ?table own rules of the attack
 -- @treturn string
-function M.describe(name, o)
+function M.describe(name, o, own)
   local parts = {}
   for key, v in pairs(o) do
-    local rule = M.common[key]
-    local default = type(rule) == "table" and rule[2] or rule
-    if type(v) ~= "function" and (rule == nil or key == "eps" or v ~= default) then
+    local rule = own and own[key]
+    if rule == nil then rule = M.common[key] end
+    local default = rule
+    if type(rule) == "table" then default = rule[2] end
+    if type(v) ~= "function" and v ~= default then
       parts[#parts + 1] = key .. " = " .. value_text(v)
     end
   end

@@ -2,16 +2,16 @@
 --
 -- Fields: `attack` (name), `options`, `n`, `x_adv` (like x), `classes`, `loss` (the loss that was
 -- climbed), `seed`, `seconds`, `warnings`, `trace`, `counts` (verdict -> number of samples),
--- `forwards_total`, `backwards_total` (samples that went through the model), and columns, each a list
--- with one entry a sample:
+-- `forwards_total`, `backwards_total` (samples that went through the model), and columns, each a
+-- list with one entry a sample:
 --
 -- - `label`, `target` (-1: untargeted), `pred_clean`, `pred_adv`: classes from 0
 -- - `status`: "ALREADY" (the goal was met before the attack), "SUCCESS", "FAIL" or "NAN"
 -- - `broken`: some iterate, or x_adv, was not predicted as the label
 -- - `iters`, `forwards`, `backwards`: steps and passes spent on the sample; `zeros`: gradients that
 --   were zero everywhere
--- - `loss_first`, `loss_best`, `loss_adv`: of the clean input, the highest met, of x_adv; for a target t
---   the cross entropy counts as -CE(t), so higher is always better for the attack
+-- - `loss_first`, `loss_best`, `loss_adv`: of the clean input, the highest met, of x_adv; for a
+--   target t the cross entropy counts as -CE(t), so higher is always better for the attack
 -- - `l0` (elements changed by more than 1e-6), `l1`, `l2`, `linf`: norms of x_adv - x
 --
 -- `trace[k + 1]` sums over the samples after k steps: `samples`, `correct`, `zeros`, `loss`.
@@ -100,9 +100,9 @@ end
 
 function Meta.__tostring(self)
   local c = self.counts
-  return ("%s: %d samples: %d success, %d fail, %d already, %d nan; accuracy %.2f %%, worst case %.2f %%")
-    :format(self.attack, self.n, c.SUCCESS, c.FAIL, c.ALREADY, c.NAN, self:accuracy(),
-      self:robust_accuracy())
+  return ("%s: %d samples: %d success, %d fail, %d already, %d nan; accuracy %.2f %%, "
+    .. "worst case %.2f %%"):format(self.attack, self.n, c.SUCCESS, c.FAIL, c.ALREADY, c.NAN,
+      self:accuracy(), self:robust_accuracy())
 end
 
 --- Makes a result from what the loop gave.

@@ -69,8 +69,8 @@ local function in_eval(model, f)
   return finish(pcall(f))
 end
 
--- Keeps the tensors in `state` in step with the batch when samples leave it: every tensor whose first
--- size is that of the batch loses the same rows.
+-- Keeps the tensors in `state` in step with the batch when samples leave it: every tensor whose
+-- first size is that of the batch loses the same rows.
 local function follow(state, count, places, seen)
   for key, v in pairs(state) do
     if core.is_tensor(v) and v:dim() > 0 and v:size(1) == count then
@@ -82,8 +82,8 @@ local function follow(state, count, places, seen)
   end
 end
 
--- A direction(g, state) as the loop calls it. Every chunk of samples and every restart has a state of
--- its own, so nothing can leak from one sample's run into another's.
+-- A direction(g, state) as the loop calls it. Every chunk of samples and every restart has a state
+-- of its own, so nothing can leak from one sample's run into another's.
 local function stateful(direction, settings)
   local state, count
   return function(g, step, places)
