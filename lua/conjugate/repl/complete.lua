@@ -1,5 +1,7 @@
 --- Completes names at the prompt: globals, fields after `.`, methods after `:`, keywords, commands.
 -- @module conjugate.repl.complete
+local core = require "conjugate.core"
+
 local M = {}
 
 local KEYWORDS = {
@@ -15,17 +17,18 @@ local function add_keys(found, t)
 end
 
 -- Names reachable from a value: its own, and those behind __index as far as it consists of tables.
--- A module that loads its parts on first use lists them in __names of its metatable.
+-- A module that loads its parts on first use lists them in its field _lazy.
 local function names_of(value)
   local found = {}
+  if core.is_tensor(value) then
+    add_keys(found, core.methods)
+    return found
+  end
   add_keys(found, value)
+  add_keys(found, type(value) == "table" and rawget(value, "_lazy"))
   local meta = getmetatable(value)
   for _ = 1, 8 do
     if type(meta) ~= "table" then break end
-    for _, name in ipairs(type(meta.__names) == "table" and meta.__names or {}) do
-      found[name] = true
-    end
-    add_keys(found, meta.__methods)
     local index = meta.__index
     add_keys(found, index)
     meta = type(index) == "table" and getmetatable(index) or nil

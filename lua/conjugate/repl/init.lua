@@ -90,7 +90,7 @@ local function read_rest(session, source)
 end
 
 local function greet(session)
-  session.write(("conjugate %s  %s, %d threads  :help for help, :quit to leave\n"):format(
+  session.write(("%s  %s, %d threads  :help for help, :quit to leave\n"):format(
     session.env.cj._VERSION or "", core.isa(), core.threads()))
 end
 

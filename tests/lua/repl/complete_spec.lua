@@ -24,6 +24,12 @@ describe("repl.complete", function()
     assert.same({ "box._hidden" }, complete.candidates("box._", env))
   end)
 
+  it("knows the methods of tensors and the parts that load on first use", function()
+    local cj = require "conjugate"
+    assert.same({ "x:reshape" }, complete.candidates("x:resh", { x = cj.zeros { 2 } }))
+    assert.same({ "cj.attacks" }, complete.candidates("cj.attac", { cj = cj }))
+  end)
+
   it("completes commands", function()
     assert.same({ ":help" }, complete.candidates(":he", env, { "help", "quit" }))
   end)
