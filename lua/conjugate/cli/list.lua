@@ -1,7 +1,5 @@
 --- `conjugate list`: what there is by name.
 -- @module conjugate.cli.list
-local system = require "conjugate.run.system"
-
 local M = {}
 
 M.summary = "list attacks, models, data sets or conjugates"
@@ -16,30 +14,6 @@ function M.define(parser)
   parser:argument("kind", "What to list."):choices { "attacks", "models", "data", "conjugates" }
 end
 
--- Folder of a package of ours, found as require finds it.
-local function folder_of(name)
-  local path = package.searchpath("conjugate." .. name, package.path)
-  return path and path:match "^(.*)/[^/]*$"
-end
-
--- First sentence of a module's leading comment.
-local function summary_of(path)
-  local text = (system.read(path) or ""):match "^%-%-%-%s*([^\n]+)" or ""
-  return (text:gsub("%s+$", ""))
-end
-
--- One item a file of the folder that is a thing by itself, not machinery.
-local function files_of(name, machinery)
-  local folder, items = folder_of(name), {}
-  for _, file in ipairs(folder and system.list(folder) or {}) do
-    local item = file:match "^(.+)%.lua$"
-    if item and not machinery[item] then
-      items[#items + 1] = { name = item, summary = summary_of(folder .. "/" .. file) }
-    end
-  end
-  return items
-end
-
 --- Names of the data sets we know.
 -- @treturn {string,...}
 function M.data_names()
@@ -49,10 +23,28 @@ end
 
 local listers = {
   attacks = function()
-    return files_of("attacks", { init = true, define = true, result = true, loop = true })
+    local items = {}
+    for i, attack in ipairs(require("conjugate").attacks.list()) do
+      items[i] = { name = attack.name, summary = attack.summary, source = attack.source }
+    end
+    return items
   end,
   models = function()
-    return files_of("models", { init = true, blocks = true })
+    local items = {}
+    for i, model in ipairs(require("conjugate").models.list()) do
+      items[i] = {
+        name = model.name, summary = model.what, source = model.source,
+        classifier = model.classifier,
+      }
+    end
+    return items
+  end,
+  conjugates = function()
+    local items = {}
+    for i, attack in ipairs(require("conjugate").attacks.list()) do
+      items[i] = { name = attack.name, summary = attack.conjugate, source = attack.source }
+    end
+    return items
   end,
   data = function()
     local items = {}
@@ -68,13 +60,10 @@ local listers = {
   end,
 }
 
--- A conjugate is a direction; every gradient attack brings one.
-listers.conjugates = listers.attacks
-
 function M.run(options)
   local items, lines = listers[options.kind](), {}
   for i, item in ipairs(items) do
-    lines[i] = ("%-16s %s"):format(item.name, item.summary)
+    lines[i] = ("%-22s %s"):format(item.name, item.summary or "")
   end
   return { kind = options.kind, items = items }, table.concat(lines, "\n")
 end
