@@ -282,7 +282,7 @@ describe("ifa.report", function()
 
   it("sets CL above ACL in aligned columns", function()
     local text = report.table { { epochs = 3, cl = e, acl = e } }
-    assert.truthy(text:find("CL          3       97.00", 1, true), text)
+    assert.truthy(text:find("CL          3        97.00 [ 96.00,  98.00]   12.50", 1, true), text)
     assert.equal(4, select(2, (text .. "\n"):gsub("\n", "\n")))
   end)
 
