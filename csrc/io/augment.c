@@ -98,8 +98,8 @@ static void draw(double p[6], const cj_stream *s, const cj_moves *moves, double 
   const double centre_row = h / 2 - 0.5, centre_col = w / 2 - 0.5;
   const double to_centre[6] = {1, 0, centre_row, 0, 1, centre_col};
   const double rotate[6] = {cos(turn), -sin(turn), 0, sin(turn), cos(turn), 0};
-  const double shift[6] = {1, 0, around(s, 1, moves->shift) * h, 0, 1,
-                           around(s, 2, moves->shift) * w};
+  const double shift[6] = {1, 0, around(s, 1, moves->shift) * h,
+                           0, 1, around(s, 2, moves->shift) * w};
   const double zoom[6] = {1 + around(s, 3, moves->zoom), 0, 0, 0, 1 + around(s, 4, moves->zoom), 0};
   const double from_centre[6] = {1, 0, -centre_row, 0, 1, -centre_col};
   const uint64_t pixels = (uint64_t)moves->crop;

@@ -1,13 +1,13 @@
-/* augment.h -- pictures of a batch: gathered from a data set, scaled to [0, 1], and the random moves
- * that augment them. */
+/* augment.h -- pictures of a batch: gathered from a data set, scaled to [0, 1], and the random
+ * moves that augment them. */
 #ifndef CJ_AUGMENT_H
 #define CJ_AUGMENT_H
 
 #include "core/tensor.h"
 
-/* out (empty) becomes float32 [B, C, H, W]: images ([N, C, H, W], contiguous) of the 0-based indices
- * (int64 [B], contiguous). uint8 images are divided by 255, float32 ones copied. CJ_EARG for an index
- * outside. */
+/* out (empty) becomes float32 [B, C, H, W]: images ([N, C, H, W], contiguous) of the 0-based
+ * indices (int64 [B], contiguous). uint8 images are divided by 255, float32 ones copied. CJ_EARG
+ * for an index outside. */
 cj_status cj_images_gather(cj_tensor *out, const cj_tensor *images, const cj_tensor *indices);
 
 /* The same for labels: int64 [N] to int64 [B]. */

@@ -28,8 +28,8 @@ void cj_bytes_drop(cj_bytes *b);
 /* Adds all that is left of r; CJ_EIO when that is more than `limit` bytes. */
 cj_status cj_bytes_read(cj_bytes *b, cj_reader *r, size_t limit);
 
-/* Adds `size` bytes compressed as one gzip member without name or date: the same bytes give the same
- * result. */
+/* Adds `size` bytes compressed as one gzip member without name or date: the same bytes give the
+ * same result. */
 cj_status cj_bytes_gzip(cj_bytes *b, const void *bytes, size_t size);
 
 #endif

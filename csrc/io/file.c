@@ -15,7 +15,7 @@
 
 typedef struct target {
   const char *path;
-  char *folder;    /* owned; "." when path names none; the temporary name follows in the same block */
+  char *folder; /* owned; "." when path names none; the temporary name follows in the same block */
   char *temporary;
 } target;
 

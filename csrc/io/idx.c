@@ -61,7 +61,8 @@ cj_status cj_idx_read(cj_tensor *out, const char *path, int ndim) {
 
 static cj_status check_writable(const cj_tensor *t) {
   if (t->dtype != CJ_U8)
-    return cj_fail(CJ_EDTYPE, "write_idx: expected a uint8 tensor, got %s", cj_dtype_name(t->dtype));
+    return cj_fail(CJ_EDTYPE, "write_idx: expected a uint8 tensor, got %s",
+                   cj_dtype_name(t->dtype));
   if (t->ndim < 1) return cj_fail(CJ_ESHAPE, "write_idx: expected 1 dimension or more, got 0");
   for (int d = 0; d < t->ndim; d++)
     if (t->size[d] < 1 || t->size[d] > UINT32_MAX)

@@ -6,8 +6,9 @@
 #include "io/reader.h"
 
 /* Reads a plain or gzip-compressed IDX file of unsigned bytes into out (empty, becomes a new uint8
- * tensor). ndim: the number of dimensions the file must have, or 0 for any of 1..CJ_MAX_DIMS. A file
- * that is short, long, damaged or that lies about its sizes gives CJ_EIO and leaves out empty. */
+ * tensor). ndim: the number of dimensions the file must have, or 0 for any of 1..CJ_MAX_DIMS. A
+ * file that is short, long, damaged or that lies about its sizes gives CJ_EIO and leaves out empty.
+ */
 cj_status cj_idx_read(cj_tensor *out, const char *path, int ndim);
 
 /* The same from an open reader, which stays the caller's. */

@@ -31,7 +31,8 @@ typedef struct cursor {
 } cursor;
 
 static cj_status unexpected(const cursor *c, const char *expected) {
-  if (*c->at == '\0') return cj_fail(CJ_EIO, "%s: header: expected %s, found its end", c->name, expected);
+  if (*c->at == '\0')
+    return cj_fail(CJ_EIO, "%s: header: expected %s, found its end", c->name, expected);
   return cj_fail(CJ_EIO, "%s: header, byte %zu: expected %s, found 0x%02x", c->name,
                  (size_t)(c->at - c->text) + 1, expected, (unsigned char)*c->at);
 }
@@ -120,10 +121,12 @@ static cj_status parse_entry(cursor *c, header *h) {
                        : strcmp(key, "shape") == 0         ? SEEN_SHAPE
                                                            : 0;
   if (bit == 0 || (h->seen & bit))
-    return cj_fail(CJ_EIO, "%s: header: expected descr, fortran_order and shape once each, "
-                   "found '%s'", c->name, key);
+    return cj_fail(CJ_EIO,
+                   "%s: header: expected descr, fortran_order and shape once each, "
+                   "found '%s'",
+                   c->name, key);
   h->seen |= bit;
-  return bit == SEEN_DESCR ? parse_descr(c, h)
+  return bit == SEEN_DESCR   ? parse_descr(c, h)
          : bit == SEEN_ORDER ? parse_order(c, h)
                              : parse_shape(c, h);
 }

@@ -1,7 +1,7 @@
 /* png.c -- libpng behind two functions.
  *
- * libpng reports errors with longjmp. The functions that call setjmp hold nothing that must be freed
- * and change no local after setjmp; what is owned lives in a struct of their caller. */
+ * libpng reports errors with longjmp. The functions that call setjmp hold nothing that must be
+ * freed and change no local after setjmp; what is owned lives in a struct of their caller. */
 #include "io/png.h"
 
 #include <png.h>
@@ -19,9 +19,9 @@ typedef struct session {
   const char *name;
   png_structp png;
   png_infop info;
-  cj_bytes bytes;    /* the file; when reading, `at` of them are used */
+  cj_bytes bytes; /* the file; when reading, `at` of them are used */
   size_t at;
-  uint8_t *pixels;   /* [H, W, C] as PNG wants them */
+  uint8_t *pixels; /* [H, W, C] as PNG wants them */
   png_uint_32 width, height;
   int channels;
   cj_status status;
@@ -105,8 +105,7 @@ static void read_rows(session *s) {
   s->pixels = cj_alloc(row * s->height);
   if (!s->pixels) give_up(s, cj_fail(CJ_EMEM, "%s: no memory for the picture", s->name));
   for (int pass = 0; pass < passes; pass++)
-    for (png_uint_32 y = 0; y < s->height; y++)
-      png_read_row(s->png, s->pixels + y * row, NULL);
+    for (png_uint_32 y = 0; y < s->height; y++) png_read_row(s->png, s->pixels + y * row, NULL);
   png_read_end(s->png, NULL);
   if (s->at < s->bytes.size)
     give_up(s, cj_fail(CJ_EIO, "%s: length: expected %zu bytes, found %zu", s->name, s->at,
@@ -206,8 +205,8 @@ static cj_status pack(session *s, const cj_tensor *t) {
 
 static void write_all(session *s) {
   if (setjmp(s->leave)) return;
-  s->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s,
-                                     png_alloc, png_release);
+  s->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, png_alloc,
+                                     png_release);
   if (!s->png) give_up(s, cj_fail(CJ_EMEM, "%s: no memory to write", s->name));
   s->info = png_create_info_struct(s->png);
   if (!s->info) give_up(s, cj_fail(CJ_EMEM, "%s: no memory to write", s->name));

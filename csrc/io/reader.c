@@ -15,9 +15,9 @@
 
 enum {
   BLOCK = 1 << 16,
-  RATIO = 1032,      /* deflate never expands a byte to more than this many */
-  SHOWN = 200,       /* characters of a path that a message shows */
-  GZIP_WINDOW = 31   /* zlib: 15 bits of window, gzip wrapping */
+  RATIO = 1032,    /* deflate never expands a byte to more than this many */
+  SHOWN = 200,     /* characters of a path that a message shows */
+  GZIP_WINDOW = 31 /* zlib: 15 bits of window, gzip wrapping */
 };
 
 static voidpf zlib_alloc(voidpf context, uInt items, uInt size) {

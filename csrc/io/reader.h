@@ -49,9 +49,9 @@ cj_status cj_reader_end(cj_reader *r);
  * memory of that size is taken. */
 cj_status cj_reader_expect(const cj_reader *r, uint64_t bytes, const char *field);
 
-/* Makes a tensor of that type and sizes in out (empty) and fills it with the next bytes. Sizes whose
- * product is too large for the file give CJ_EIO before memory is taken; every failure leaves out
- * empty. Elements are little-endian, as this machine's. */
+/* Makes a tensor of that type and sizes in out (empty) and fills it with the next bytes. Sizes
+ * whose product is too large for the file give CJ_EIO before memory is taken; every failure leaves
+ * out empty. Elements are little-endian, as this machine's. */
 cj_status cj_reader_tensor(cj_reader *r, cj_tensor *out, cj_dtype dtype, int ndim,
                            const int64_t *size);
 

@@ -86,11 +86,13 @@ static cj_status parse_field(cj_scan *s, entry *e, unsigned *seen) {
                        : same(&key, "data_offsets") ? SEEN_OFFSETS
                                                     : 0;
   if (bit == 0 || (*seen & bit))
-    return cj_fail(CJ_EIO, "%s: entry '%.80s': expected dtype, shape and data_offsets once each, "
-                   "found '%.40s'", s->name, e->name.text, key.text);
+    return cj_fail(CJ_EIO,
+                   "%s: entry '%.80s': expected dtype, shape and data_offsets once each, "
+                   "found '%.40s'",
+                   s->name, e->name.text, key.text);
   *seen |= bit;
   CJ_TRY(cj_scan_need(s, ':'));
-  return bit == SEEN_DTYPE ? parse_dtype(s, e)
+  return bit == SEEN_DTYPE   ? parse_dtype(s, e)
          : bit == SEEN_SHAPE ? parse_shape(s, e)
                              : parse_offsets(s, e);
 }
@@ -103,7 +105,8 @@ static cj_status check_entry(const cj_scan *s, const entry *e) {
   for (int d = 0; d < e->ndim; d++) {
     empty = empty || e->size[d] == 0;
     if (e->size[d] > 0 && bytes > most / e->size[d])
-      return cj_fail(CJ_EIO, "%s: shape of '%.80s': expected a product below 2^59 bytes, found more",
+      return cj_fail(CJ_EIO,
+                     "%s: shape of '%.80s': expected a product below 2^59 bytes, found more",
                      s->name, e->name.text);
     if (e->size[d] > 0) bytes *= e->size[d];
   }
@@ -124,7 +127,8 @@ static cj_status parse_entry(parser *p, const cj_string *name) {
     CJ_TRY(cj_scan_next(s, '}', &more));
   }
   if (seen != SEEN_ALL)
-    return cj_fail(CJ_EIO, "%s: entry '%.80s': expected dtype, shape and data_offsets, found not all",
+    return cj_fail(CJ_EIO,
+                   "%s: entry '%.80s': expected dtype, shape and data_offsets, found not all",
                    s->name, name->text);
   CJ_TRY(check_entry(s, &e));
   return cj_bytes_add(&p->entries, &e, sizeof e);
@@ -184,7 +188,8 @@ static cj_status check_names(const void *items, size_t count, size_t each, cj_st
   if (count < 2) return CJ_OK;
   CJ_TRY(cj_bytes_reserve(&sorted, count * sizeof(cj_string)));
   cj_string *names = (cj_string *)(void *)sorted.data;
-  for (size_t i = 0; i < count; i++) memcpy(&names[i], (const char *)items + i * each, sizeof *names);
+  for (size_t i = 0; i < count; i++)
+    memcpy(&names[i], (const char *)items + i * each, sizeof *names);
   qsort(names, count, sizeof *names, by_name);
   cj_status status = CJ_OK;
   for (size_t i = 1; i < count && status == CJ_OK; i++)
@@ -201,7 +206,8 @@ static cj_status check_layout(const cj_reader *r, entry *entries, size_t count) 
   for (size_t i = 0; i < count; i++) {
     const entry *e = &entries[i];
     if (e->begin != at)
-      return cj_fail(CJ_EIO, "%s: data_offsets of '%.80s': expected a beginning at %lld, found %lld",
+      return cj_fail(CJ_EIO,
+                     "%s: data_offsets of '%.80s': expected a beginning at %lld, found %lld",
                      r->name, e->name.text, (long long)at, (long long)e->begin);
     at = e->end;
   }
@@ -236,7 +242,8 @@ static cj_status read_data(parser *p, cj_reader *r) {
   entry *entries = (entry *)(void *)p->entries.data;
   cj_archive *out = p->out;
   CJ_TRY(check_names(entries, count, sizeof(entry), CJ_EIO, r->name));
-  CJ_TRY(check_names(out->pairs.data, cj_archive_pair_count(out), sizeof(cj_pair), CJ_EIO, r->name));
+  CJ_TRY(
+      check_names(out->pairs.data, cj_archive_pair_count(out), sizeof(cj_pair), CJ_EIO, r->name));
   CJ_TRY(check_layout(r, entries, count));
   if (count == 0) return cj_reader_end(r);
   CJ_TRY(cj_bytes_reserve(&out->tensors, count * sizeof(cj_named)));
@@ -280,11 +287,11 @@ void cj_archive_drop(cj_archive *a) {
 typedef struct writer {
   const cj_named *tensors;
   size_t count;
-  cj_tensor *packed;  /* contiguous forms, one per tensor */
-  uint64_t *begin;    /* offsets, one per tensor */
-  cj_piece *pieces;   /* the header, then the data in file order */
+  cj_tensor *packed; /* contiguous forms, one per tensor */
+  uint64_t *begin;   /* offsets, one per tensor */
+  cj_piece *pieces;  /* the header, then the data in file order */
   size_t piece_count;
-  cj_bytes memory;    /* holds the three arrays */
+  cj_bytes memory; /* holds the three arrays */
   cj_bytes header;
 } writer;
 

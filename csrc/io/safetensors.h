@@ -45,8 +45,8 @@ cj_status cj_safetensors_parse(cj_archive *out, cj_reader *r);
 
 void cj_archive_drop(cj_archive *a);
 
-/* Writes tensors and texts in the given order; the same input gives the same bytes. Data begins at a
- * multiple of 8 and every tensor at a multiple of its element size. CJ_EARG for names that repeat
+/* Writes tensors and texts in the given order; the same input gives the same bytes. Data begins at
+ * a multiple of 8 and every tensor at a multiple of its element size. CJ_EARG for names that repeat
  * or are not UTF-8. */
 cj_status cj_safetensors_write(const char *path, const cj_named *tensors, size_t count,
                                const cj_pair *pairs, size_t pair_count);

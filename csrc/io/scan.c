@@ -1,5 +1,5 @@
-/* scan.c -- RFC 8259 strings and whole numbers. A decoded string is never longer than its source, so
- * it is written over it; the closing quote makes room for the final zero. */
+/* scan.c -- RFC 8259 strings and whole numbers. A decoded string is never longer than its source,
+ * so it is written over it; the closing quote makes room for the final zero. */
 #include "io/scan.h"
 
 #include <string.h>

@@ -236,10 +236,10 @@ static void test_starved_writers(void) {
   int passed = 0;
   for (int64_t n = 0; n < 200 && passed < 5; n++) {
     cj_memory_fail_after(n);
-    const cj_status status[] = {
-        cj_idx_write(path_of("a"), &t), cj_idx_write(path_of("a.gz"), &t),
-        cj_png_write(path_of("a.png"), &t), cj_npy_write(path_of("a.npy"), &t),
-        cj_safetensors_write(path_of("a.s"), &named, 1, NULL, 0)};
+    const cj_status status[] = {cj_idx_write(path_of("a"), &t), cj_idx_write(path_of("a.gz"), &t),
+                                cj_png_write(path_of("a.png"), &t),
+                                cj_npy_write(path_of("a.npy"), &t),
+                                cj_safetensors_write(path_of("a.s"), &named, 1, NULL, 0)};
     cj_memory_fail_after(-1);
     passed = 0;
     for (int i = 0; i < 5; i++) {

@@ -40,13 +40,14 @@ end
 
 --- Goes through a set once.
 -- @tparam Set set what to go through
--- @tparam[opt] table opts `batch`: size, default 128, the last one may be smaller; `shuffle`: a seed, or
---   false for the set's order; `epoch`: a whole number, default 1, which changes order and moves;
---   `augment`: a recipe of `cj.data.augment`, or function(x, y, about) -> x with `about.indices`,
---   `about.seed`, `about.epoch`; `skip`: number of batches to leave out at the beginning, default 0;
---   `seed`: of the moves, default the one of shuffle; `drop_last`: leave out a smaller last batch
--- @treturn function iterator: x float32 [B, C, H, W], y int64 [B], place of the batch's first sample
---   in the epoch (from 1), the samples' numbers in the set (int64 [B], from 1)
+-- @tparam[opt] table opts `batch`: size, default 128, the last one may be smaller; `shuffle`: a
+--   seed, or false for the set's order; `epoch`: a whole number, default 1, which changes order and
+--   moves; `augment`: a recipe of `cj.data.augment`, or function(x, y, about) -> x with
+--   `about.indices`, `about.seed`, `about.epoch`; `skip`: number of batches to leave out at the
+--   beginning, default 0; `seed`: of the moves, default the one of shuffle; `drop_last`: leave out
+--   a smaller last batch
+-- @treturn function iterator: x float32 [B, C, H, W], y int64 [B], place of the batch's first
+--   sample in the epoch (from 1), the samples' numbers in the set (int64 [B], from 1)
 -- @usage for x, y in cj.data.batches(train, { batch = 64, shuffle = 7, epoch = 1 }) do ... end
 local function batches(set, opts)
   check.table("batches", "set", set)

@@ -50,14 +50,14 @@ end
 -- @treturn string one message with both ways
 function M.advice(source)
   local where = M.folders(source.name)
-  return ("%s: the data set is not there. Run `conjugate data fetch %s`, or put the files %s (plain "
-    .. "or with .gz) into %s%s"):format(source.name, source.name, table.concat(source.files, ", "),
+  return ("%s: the data set is not there. Run `conjugate data fetch %s`, or put the files %s "
+    .. "(plain or with .gz) into %s%s"):format(source.name, source.name, table.concat(source.files, ", "),
     table.concat(where, " or "), source.hint and "; " .. source.hint or "")
 end
 
 --- Finds the files of a set.
--- @tparam table source `name`, `files` (list of names without .gz), optional `folders` searched last
---   and `hint` for the message
+-- @tparam table source `name`, `files` (list of names without .gz), optional `folders` searched
+--   last and `hint` for the message
 -- @treturn {string,...} paths in the order of `files`; or nil and how to get them
 function M.files(source)
   for _, folder in ipairs(M.folders(source.name, source.folders)) do

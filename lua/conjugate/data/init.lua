@@ -55,8 +55,8 @@ end
 
 --- Downloads a data set from its official home and checks its sha256.
 -- @tparam string name one of `names` that has a home
--- @tparam[opt] table opts `into`: folder that gets the folder NAME, default the cache folder; `quiet`:
---   no progress
+-- @tparam[opt] table opts `into`: folder that gets the folder NAME, default the cache folder;
+--   `quiet`: no progress
 -- @treturn string the folder; or nil and a message that says what to put where
 -- @raise 'fetch: there is no data set "x"; there are ...'
 function M.fetch(name, opts)
