@@ -130,8 +130,8 @@ function M.warnings(s)
       s.alpha, s.eps)
   end
   if not s.free and s.steps * s.alpha < s.eps * (1 - 1e-9) and not s.random then
-    list[#list + 1] = ("steps * alpha = %.6g is less than eps = %.6g: without a random start the edge "
-      .. "of the ball is out of reach"):format(s.steps * s.alpha, s.eps)
+    list[#list + 1] = ("steps * alpha = %.6g is less than eps = %.6g: without a random start the "
+      .. "edge of the ball is out of reach"):format(s.steps * s.alpha, s.eps)
   end
   return list
 end
