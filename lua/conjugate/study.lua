@@ -55,7 +55,9 @@ end
 -- a full sign step of that eps has, eps * sqrt(D).
 local function curves(conjugate, work)
   local o, rows = work.o, {}
-  local bar = progress.new { label = "study", total = 2 * o.points, unit = "radii", quiet = o.quiet }
+  local bar = progress.new {
+    label = "study", total = 2 * o.points, unit = "radii", quiet = o.quiet,
+  }
   local elements = work.x:numel() / work.x:size(1)
   for _, norm in ipairs { "linf", "l2" } do
     for k = 1, o.points do

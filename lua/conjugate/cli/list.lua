@@ -41,8 +41,10 @@ local listers = {
   end,
   conjugates = function()
     local items = {}
-    for i, attack in ipairs(require("conjugate").attacks.list()) do
-      items[i] = { name = attack.name, summary = attack.conjugate, source = attack.source }
+    for i, conjugate in ipairs(require("conjugate").conjugate.list()) do
+      items[i] = {
+        name = conjugate.name, summary = conjugate.formula, source = conjugate.source,
+      }
     end
     return items
   end,
