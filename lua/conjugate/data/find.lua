@@ -49,10 +49,11 @@ end
 -- @tparam table source a data set's description
 -- @treturn string one message with both ways
 function M.advice(source)
-  local where = M.folders(source.name)
+  local where = table.concat(M.folders(source.name), " or ")
+  local hint = source.hint and "; " .. source.hint or ""
   return ("%s: the data set is not there. Run `conjugate data fetch %s`, or put the files %s "
-    .. "(plain or with .gz) into %s%s"):format(source.name, source.name, table.concat(source.files, ", "),
-    table.concat(where, " or "), source.hint and "; " .. source.hint or "")
+    .. "(plain or with .gz) into %s%s"):format(source.name, source.name,
+    table.concat(source.files, ", "), where, hint)
 end
 
 --- Finds the files of a set.

@@ -48,7 +48,7 @@ end
 -- @treturn Set training set; or nil and a message: for a missing set both ways to get it, for a
 --   damaged file its name, the field, what was expected and found
 -- @treturn Set test set
--- @raise 'load: there is no data set "minst" (did you mean "mnist"?)'
+-- @raise 'load: there is no data set "cifar" (did you mean "cifar10"?); there are ...'
 function M.load(name)
   return source_of("load", name).load()
 end
