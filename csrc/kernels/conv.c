@@ -1,8 +1,9 @@
 /* conv.c -- convolution as a product of packed weights and shifted images; see lattice.h.
  *
  * Forward and input gradient: weights are packed into panels [K, rows] once per call; a piece of
- * work copies one image into planes and runs all panels over it, tile by tile. Each result is one
- * chain of multiply-adds over (channel, tap), so it is the same in every batch.
+ * work copies an image, or a few small ones, into planes and runs some of the panels over them,
+ * tile by tile. Each result is one chain of multiply-adds over (channel, tap), so it is the same in
+ * every batch.
  *
  * Weight gradient: a piece is a part of the batch and a range of input channels; it copies a few
  * images of both sides and takes inner products over pixels. Parts are cut by the batch size alone
@@ -16,8 +17,12 @@
 #include "kernels/slots.h"
 #include "kernels/tile.h"
 
-/* Multiply-adds that are worth a piece of their own. */
-enum { PIECE_WORK = 200000 };
+enum {
+  PIECE_WORK = 200000,    /* multiply-adds that are worth a piece of their own */
+  PIECES = 8,             /* that a call is cut into, where it is large enough */
+  POSITIONS = 12 * LANES, /* of small images copied together, about */
+  ROOM = 64 * 1024        /* elements of planes of small images together, at most */
+};
 /* Reads past the end of the planes: a tile's width, or a register. */
 enum { SLACK = TILE_WIDTH };
 
@@ -29,6 +34,10 @@ static int64_t min64(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
+static int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
 static int64_t max64(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
@@ -38,16 +47,18 @@ static int64_t max64(int64_t a, int64_t b) {
 typedef struct map {
   const cj_conv *s;
   cj_lattice l;
-  int64_t from, to;     /* source and result channels per group */
-  int64_t depth;        /* from * taps */
-  int64_t w_from, w_to; /* distance in w of neighbouring source and result channels */
-  int64_t plane, line;  /* of a result channel */
-  int64_t images;       /* per piece */
+  int64_t from, to;         /* source and result channels per group */
+  int64_t depth;            /* from * taps */
+  int64_t w_from, w_to;     /* distance in w of neighbouring source and result channels */
+  int64_t plane, line;      /* of a result channel */
+  int64_t height, panels;   /* rows of a panel; panels per group */
+  int64_t sheets, together; /* copies of l.images images; how many a piece works on */
+  int64_t chunks, chunk;    /* pieces per sheet; panels in each */
   const real *x, *w, *bias;
   real *y;
   bool add;
   int64_t *off, *w_off; /* [depth]: places of row k in the planes and in w */
-  real *panels;         /* [group][to][depth] in panels */
+  real *packed;         /* weights: [group][to][depth] in panels */
   cj_slots slots;
 } map;
 
@@ -67,19 +78,23 @@ static void map_offsets(map *m) {
 /* Packs the weights of one panel of one group as [depth, rows]. */
 static void pack_panel(void *context, int64_t piece) {
   const map *m = context;
-  const int64_t height = tile_rows(m->to), panels = (m->to + height - 1) / height;
-  const int64_t group = piece / panels, first = piece % panels * height;
-  const int64_t rows = min64(height, m->to - first);
+  const int64_t group = piece / m->panels, first = piece % m->panels * m->height;
+  const int64_t rows = min64(m->height, m->to - first);
   const real *w =
       m->w +
-      group * m->s->c_out / m->s->groups * (m->s->c_in / m->s->groups) * m->s->kh * m->s->kw +
+      group * (m->s->c_out / m->s->groups) * (m->s->c_in / m->s->groups) * m->s->kh * m->s->kw +
       first * m->w_to;
-  real *to = m->panels + (group * m->to + first) * m->depth;
-  for (int64_t k = 0; k < m->depth; k++)
-    for (int64_t i = 0; i < rows; i++) *to++ = w[m->w_off[k] + i * m->w_to];
+  real *to = m->packed + (group * m->to + first) * m->depth;
+  if (m->w_to > m->w_from) /* read along the nearer of the two */
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t k = 0; k < m->depth; k++) to[k * rows + i] = w[m->w_off[k] + i * m->w_to];
+  else
+    for (int64_t k = 0; k < m->depth; k++)
+      for (int64_t i = 0; i < rows; i++) to[k * rows + i] = w[m->w_off[k] + i * m->w_to];
 }
 
-static void map_panel(const map *m, const real *planes, const real *panel, int rows,
+/* One panel over one sheet of `images` images; y: the first of its results. */
+static void map_panel(const map *m, const real *planes, int64_t images, const real *panel, int rows,
                       const real *bias, real *y) {
   real tile[TILE_ROWS * 4 * LANES] __attribute__((aligned(64)));
   cj_store s = {.c = tile,
@@ -87,6 +102,8 @@ static void map_panel(const map *m, const real *planes, const real *panel, int r
                 .bias = bias,
                 .add = m->add,
                 .y = y,
+                .images = images,
+                .image = m->s->groups * m->to * m->plane,
                 .plane = m->plane,
                 .line = m->line};
   for (s.q = 0; s.q < m->l.positions; s.q += s.count) {
@@ -98,17 +115,23 @@ static void map_panel(const map *m, const real *planes, const real *panel, int r
   }
 }
 
-static void map_image(const map *m, int64_t n, real *planes) {
+/* Panels chunk*m->chunk and on, of all groups, over one sheet of images. */
+static void map_sheet(const map *m, int64_t sheet, int64_t chunk, real *planes) {
   const int64_t groups = m->s->groups, source = m->l.v.source * m->l.h.source;
-  const int height = tile_rows(m->to);
+  const int64_t image = sheet * m->l.images, images = min64(m->l.images, m->s->batch - image);
+  const int64_t end = min64(m->panels, (chunk + 1) * m->chunk);
   for (int64_t g = 0; g < groups; g++) {
-    CJ_KERNEL(lattice_fill)
-    (&m->l, m->from, m->x + (n * groups + g) * m->from * source, planes, SLACK);
-    for (int64_t first = 0; first < m->to; first += height) {
-      const int64_t channel = g * m->to + first;
-      map_panel(m, planes, m->panels + channel * m->depth, (int)min64(height, m->to - first),
-                m->bias ? m->bias + channel : NULL,
-                m->y + (n * groups * m->to + channel) * m->plane);
+    const cj_fill f = {.channels = m->from,
+                       .count = images,
+                       .from = m->x + (image * groups + g) * m->from * source,
+                       .image = groups * m->from * source,
+                       .slack = SLACK};
+    CJ_KERNEL(lattice_fill)(&m->l, &f, planes);
+    for (int64_t p = chunk * m->chunk; p < end; p++) {
+      const int64_t first = p * m->height, channel = g * m->to + first;
+      map_panel(m, planes, images, m->packed + channel * m->depth,
+                (int)min64(m->height, m->to - first), m->bias ? m->bias + channel : NULL,
+                m->y + (image * groups * m->to + channel) * m->plane);
     }
   }
 }
@@ -116,9 +139,9 @@ static void map_image(const map *m, int64_t n, real *planes) {
 static void map_piece(void *context, int64_t piece) {
   map *m = context;
   const int slot = cj_slots_take(&m->slots);
-  const int64_t end = min64(m->s->batch, (piece + 1) * m->images);
-  for (int64_t n = piece * m->images; n < end; n++)
-    map_image(m, n, cj_slots_memory(&m->slots, slot));
+  const int64_t chunk = piece % m->chunks, first = piece / m->chunks * m->together;
+  for (int64_t i = first; i < min64(m->sheets, first + m->together); i++)
+    map_sheet(m, i, chunk, cj_slots_memory(&m->slots, slot));
   cj_slots_give(&m->slots, slot);
 }
 
@@ -126,10 +149,19 @@ static size_t map_slot_bytes(const map *m) {
   return align((size_t)(m->from * m->l.channel + SLACK) * sizeof(real));
 }
 
+/* How the work is cut: no result depends on it. */
 static void map_sizes(map *m) {
   m->depth = m->from * m->l.v.taps * m->l.h.taps;
+  m->height = tile_rows(m->to);
+  m->panels = divide_up(m->to, m->height);
+  CJ_KERNEL(lattice_gather)(&m->l, POSITIONS, m->s->batch, m->from, ROOM);
+  m->sheets = divide_up(m->s->batch, m->l.images);
   const int64_t work = m->depth * m->to * m->s->groups * m->l.positions + 1;
-  m->images = max64(1, PIECE_WORK / work);
+  m->together = max64(1, PIECE_WORK / work);
+  m->chunks = min64(divide_up(PIECES, max64(1, divide_up(m->sheets, m->together))),
+                    min64(m->panels, work / PIECE_WORK + 1));
+  m->chunk = divide_up(m->panels, max64(1, m->chunks));
+  m->chunks = divide_up(m->panels, max64(1, m->chunk));
 }
 
 static size_t map_bytes(map *m) {
@@ -144,13 +176,12 @@ static void map_run(map *m, void *scratch) {
   char *memory = scratch;
   m->off = (int64_t *)(void *)memory;
   m->w_off = (int64_t *)(void *)(memory += map_tables(m->depth) / 2);
-  m->panels = (real *)(void *)(memory += map_tables(m->depth) / 2);
+  m->packed = (real *)(void *)(memory += map_tables(m->depth) / 2);
   memory += align((size_t)(m->s->groups * m->to * m->depth) * sizeof(real));
   cj_slots_open(&m->slots, memory, map_slot_bytes(m), cj_slots_wanted());
   map_offsets(m);
-  const int64_t height = tile_rows(m->to);
-  cj_parallel(m->s->groups * ((m->to + height - 1) / height), pack_panel, m);
-  cj_parallel((m->s->batch + m->images - 1) / m->images, map_piece, m);
+  cj_parallel(m->s->groups * m->panels, pack_panel, m);
+  cj_parallel(divide_up(m->sheets, m->together) * m->chunks, map_piece, m);
 }
 
 static void map_forward(map *m, const cj_conv *s) {
@@ -196,10 +227,10 @@ void CJ_KERNEL(conv_input_gradient)(const cj_conv *s, const real *gy, const real
 /* --- weight gradient ------------------------------------------------------------------------- */
 
 enum {
-  PARTS = 8,                  /* of the batch, at most */
-  PART_ELEMENTS = 2000000,    /* of all partial sums together, about */
-  RANGE_TAPS = 32,            /* taps of a channel range, at least */
-  COPIED_ELEMENTS = 32 * 1024 /* of x and gy worked on at a time, about */
+  PART_POSITIONS = 128 * LANES, /* summed in one part, at least, where the batch has them */
+  PART_ELEMENTS = 2000000,      /* of all partial sums together, about */
+  RANGE_TAPS = 32,              /* taps of a channel range, at least */
+  COPIED_ELEMENTS = 96 * 1024   /* of x and gy worked on at a time, about */
 };
 
 typedef struct weights {
@@ -208,41 +239,46 @@ typedef struct weights {
   int64_t from, to, depth;  /* channels of x and gy per group; from * taps */
   int64_t parts, images;    /* of the batch; per part */
   int64_t ranges, channels; /* of the input channels of a group; per range */
-  int64_t length;           /* positions, rounded up to whole registers */
-  int64_t copied;           /* images worked on at a time */
+  int64_t length;           /* positions of a sheet of images, rounded up to whole registers */
+  int64_t sheets;           /* worked on at a time */
   const real *x, *gy;
   real *gw, *sums; /* sums: [part][group][to][depth] */
   int64_t *off;    /* [channels * taps] */
   cj_slots slots;
 } weights;
 
-static int64_t image_x(const weights *k) {
+static int64_t sheet_x(const weights *k) {
   return k->channels * k->l.channel;
 }
 
-static int64_t image_gy(const weights *k) {
+static int64_t sheet_gy(const weights *k) {
   return k->to * k->length;
 }
 
 static size_t weights_slot_bytes(const weights *k) {
-  return align((size_t)(k->copied * (image_x(k) + image_gy(k)) + SLACK) * sizeof(real));
+  return align((size_t)(k->sheets * (sheet_x(k) + sheet_gy(k)) + SLACK) * sizeof(real));
 }
 
+/* Channels are cut into ranges first, since that costs no sums; then the batch into parts. */
 static void weights_sizes(weights *k, const cj_conv *s) {
   k->s = s;
   k->from = s->c_in / s->groups;
   k->to = s->c_out / s->groups;
   CJ_KERNEL(lattice_forward)(&k->l, s);
-  const int64_t taps = s->kh * s->kw;
+  const int64_t taps = s->kh * s->kw, positions = max64(1, k->l.positions);
   k->depth = k->from * taps;
-  k->length = (k->l.positions + LANES - 1) / LANES * LANES;
+  const int64_t narrow = divide_up(RANGE_TAPS, taps);
+  k->ranges = max64(1, min64(divide_up(PIECES, s->groups), k->from / narrow));
+  k->channels = divide_up(k->from, k->ranges);
+  k->ranges = divide_up(k->from, max64(1, k->channels));
   const int64_t elements = max64(1, s->groups * k->to * k->depth);
-  k->parts = max64(1, min64(min64(PARTS, s->batch), PART_ELEMENTS / elements));
-  k->images = (s->batch + k->parts - 1) / k->parts;
-  const int64_t wanted = max64(1, PARTS / (k->parts * s->groups));
-  k->channels = max64((k->from + wanted - 1) / wanted, min64(k->from, RANGE_TAPS / taps + 1));
-  k->ranges = (k->from + k->channels - 1) / k->channels;
-  k->copied = max64(1, min64(k->images, COPIED_ELEMENTS / (image_x(k) + image_gy(k) + 1)));
+  k->parts = min64(divide_up(PIECES, max64(1, s->groups * k->ranges)), PART_ELEMENTS / elements);
+  k->parts = max64(1, min64(k->parts, s->batch * positions / PART_POSITIONS));
+  k->images = divide_up(s->batch, k->parts);
+  CJ_KERNEL(lattice_gather)(&k->l, POSITIONS, k->images, k->channels, ROOM / 2);
+  k->length = divide_up(k->l.positions, LANES) * LANES;
+  k->sheets = max64(1, min64(divide_up(k->images, k->l.images),
+                             COPIED_ELEMENTS / (sheet_x(k) + sheet_gy(k) + 1)));
 }
 
 static size_t weights_bytes(const weights *k) {
@@ -251,45 +287,54 @@ static size_t weights_bytes(const weights *k) {
          (size_t)cj_slots_wanted() * weights_slot_bytes(k);
 }
 
-/* One channel of gy over the full span: the positions that are dropped count as zeros. */
-static void spread_channel(const weights *k, const real *gy, real *to) {
-  const int64_t ow = k->s->ow, span = k->l.h.span;
+/* One channel of gy of `images` images, `image` elements apart, over whole lines: the places that
+ * are dropped count as zeros. */
+static void spread_channel(const weights *k, const real *gy, int64_t images, int64_t image,
+                           real *to) {
+  const int64_t ow = k->s->ow;
   memset(to, 0, (size_t)k->length * sizeof *to);
   for (int64_t i = 0; i < k->s->oh; i++)
-    memcpy(to + i * span, gy + i * ow, (size_t)ow * sizeof *to);
+    for (int64_t g = 0; g < images; g++)
+      memcpy(to + i * k->l.line + g * k->l.pitch, gy + g * image + i * ow, (size_t)ow * sizeof *to);
 }
 
-static void weights_products(const weights *k, int64_t images, const real *x, const real *gy,
+static void weights_products(const weights *k, int64_t sheets, const real *x, const real *gy,
                              int64_t taps, real *sums) {
-  const cj_dots d = {.images = images,
+  const cj_dots d = {.images = sheets,
                      .length = k->length,
-                     .a_image = image_gy(k),
+                     .a_image = sheet_gy(k),
                      .a_row = k->length,
-                     .b_image = image_x(k),
+                     .b_image = sheet_x(k),
                      .c_row = k->depth};
   const int64_t high = (k->to + DOT_ROWS - 1) / DOT_ROWS, wide = (taps + DOT_COLS - 1) / DOT_COLS;
   const int64_t rows = (k->to + high - 1) / high, cols = (taps + wide - 1) / wide;
   for (int64_t o = 0; o < k->to; o += rows)
-    for (int64_t t = 0; t < taps; t += cols)
-      CJ_KERNEL(dots)
-      (&d, (int)min64(rows, k->to - o), (int)min64(cols, taps - t), gy + o * k->length, x,
-       k->off + t, sums + o * k->depth + t);
+    for (int64_t t = 0; t < taps; t += cols) CJ_KERNEL(dots)
+  (&d, (int)min64(rows, k->to - o), (int)min64(cols, taps - t), gy + o * k->length, x, k->off + t,
+   sums + o * k->depth + t);
 }
 
-/* Images from..from+count of group g, input channels first..first+channels. */
+/* Copies images [from, from + count), at most k->sheets sheets of them, of group g and input
+ * channels [first, first + channels), and adds their products. */
 static void weights_images(const weights *k, int64_t from, int64_t count, int64_t g, int64_t first,
                            int64_t channels, real *memory, real *sums) {
   const cj_conv *s = k->s;
-  const int64_t plane = s->oh * s->ow;
-  real *gy = memory, *x = memory + k->copied * image_gy(k);
-  for (int64_t n = 0; n < count; n++) {
-    const int64_t image = (from + n) * s->groups + g;
+  const int64_t plane = s->oh * s->ow, image_gy = s->c_out * plane, image_x = s->c_in * s->h * s->w;
+  real *gy = memory, *x = memory + k->sheets * sheet_gy(k);
+  int64_t sheets = 0;
+  for (int64_t n = from; n < from + count; n += k->l.images, sheets++) {
+    const int64_t images = min64(k->l.images, from + count - n);
     for (int64_t o = 0; o < k->to; o++)
-      spread_channel(k, k->gy + (image * k->to + o) * plane, gy + n * image_gy(k) + o * k->length);
-    CJ_KERNEL(lattice_fill)
-    (&k->l, channels, k->x + (image * k->from + first) * s->h * s->w, x + n * image_x(k), SLACK);
+      spread_channel(k, k->gy + n * image_gy + (g * k->to + o) * plane, images, image_gy,
+                     gy + sheets * sheet_gy(k) + o * k->length);
+    const cj_fill f = {.channels = channels,
+                       .count = images,
+                       .from = k->x + n * image_x + (g * k->from + first) * s->h * s->w,
+                       .image = image_x,
+                       .slack = SLACK};
+    CJ_KERNEL(lattice_fill)(&k->l, &f, x + sheets * sheet_x(k));
   }
-  weights_products(k, count, x, gy, channels * s->kh * s->kw, sums);
+  weights_products(k, sheets, x, gy, channels * s->kh * s->kw, sums);
 }
 
 static void weights_piece(void *context, int64_t piece) {
@@ -297,14 +342,14 @@ static void weights_piece(void *context, int64_t piece) {
   const int64_t range = piece % k->ranges, g = piece / k->ranges % k->s->groups;
   const int64_t part = piece / k->ranges / k->s->groups, first = range * k->channels;
   const int64_t channels = min64(k->channels, k->from - first), taps = k->s->kh * k->s->kw;
-  const int64_t end = min64(k->s->batch, (part + 1) * k->images);
+  const int64_t end = min64(k->s->batch, (part + 1) * k->images), many = k->sheets * k->l.images;
   real *sums = k->sums + (part * k->s->groups + g) * k->to * k->depth + first * taps;
   for (int64_t o = 0; o < k->to; o++)
     memset(sums + o * k->depth, 0, (size_t)(channels * taps) * sizeof *sums);
   const int slot = cj_slots_take(&k->slots);
-  for (int64_t n = part * k->images; n < end; n += k->copied)
-    weights_images(k, n, min64(k->copied, end - n), g, first, channels,
-                   cj_slots_memory(&k->slots, slot), sums);
+  for (int64_t n = part * k->images; n < end; n += many)
+    weights_images(k, n, min64(many, end - n), g, first, channels, cj_slots_memory(&k->slots, slot),
+                   sums);
   cj_slots_give(&k->slots, slot);
 }
 

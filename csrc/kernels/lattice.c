@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 static int64_t floor_div(int64_t a, int64_t b) {
   const int64_t q = a / b;
   return q * b > a ? q - 1 : q;
@@ -41,25 +45,52 @@ static void axis_end(cj_axis *x) {
   x->span = x->count + high - low;
 }
 
-static void lattice_end(cj_lattice *l) {
-  axis_end(&l->v);
-  axis_end(&l->h);
-  l->plane = l->v.span * l->h.span;
+/* Zeros that one image's line can lend to the next one's: as many as both have in every plane, and
+ * no more than leave the outputs apart. */
+static int64_t axis_overlap(const cj_axis *x) {
+  int64_t most = x->span - x->count;
+  for (int p = 0; p < x->planes; p++) {
+    const int64_t left = -floor_div(x->first[p], x->step);
+    const int64_t inside = -floor_div(x->first[p] - x->source, x->step); /* places before the end */
+    const int64_t right = x->span - inside;
+    if (left < most) most = left;
+    if (right < most) most = right;
+  }
+  return most > 0 ? most : 0;
+}
+
+static void lattice_end(cj_lattice *l, int64_t images) {
+  const int64_t overlap = axis_overlap(&l->h);
+  l->images = images;
+  l->pitch = l->h.span - overlap;
+  l->line = images * l->pitch;
+  l->plane = l->v.span * l->line + overlap;
   l->channel = l->plane * l->v.planes * l->h.planes;
   const bool empty = l->v.count <= 0 || l->h.count <= 0;
-  l->positions = empty ? 0 : (l->v.count - 1) * l->h.span + l->h.count;
+  l->positions = empty ? 0 : (l->v.count - 1) * l->line + (images - 1) * l->pitch + l->h.count;
+}
+
+void CJ_KERNEL(lattice_gather)(cj_lattice *l, int64_t wanted, int64_t most, int64_t channels,
+                               int64_t room) {
+  if (l->positions == 0) return;
+  int64_t images = (wanted + l->positions - 1) / l->positions;
+  const int64_t fit = room / (channels * l->channel + 1);
+  if (images > fit) images = fit;
+  if (images > most) images = most;
+  lattice_end(l, images > 1 ? images : 1);
 }
 
 static void axis_forward(cj_axis *x, int64_t source, int64_t count, int64_t k, int64_t stride,
                          int64_t pad, int64_t dil) {
   axis_begin(x, source, count, stride);
   for (int64_t t = 0; t < k; t++) axis_add(x, t, t * dil - pad);
+  axis_end(x);
 }
 
 void CJ_KERNEL(lattice_forward)(cj_lattice *l, const cj_conv *s) {
   axis_forward(&l->v, s->h, s->oh, s->kh, s->stride_h, s->pad_h, s->dil_h);
   axis_forward(&l->h, s->w, s->ow, s->kw, s->stride_w, s->pad_w, s->dil_w);
-  lattice_end(l);
+  lattice_end(l, 1);
 }
 
 /* Input a + stride*i takes part in output i + (a + pad - t*dil)/stride for the taps t that divide.
@@ -69,6 +100,7 @@ static void axis_input(cj_axis *x, int64_t size, int64_t out, int64_t k, int64_t
   axis_begin(x, out, a < size ? (size - a + stride - 1) / stride : 0, 1);
   for (int64_t t = 0; t < k; t++)
     if ((a + pad - t * dil) % stride == 0) axis_add(x, t, (a + pad - t * dil) / stride);
+  axis_end(x);
   x->to_step = stride;
   x->to_first = a;
 }
@@ -76,7 +108,7 @@ static void axis_input(cj_axis *x, int64_t size, int64_t out, int64_t k, int64_t
 void CJ_KERNEL(lattice_input)(cj_lattice *l, const cj_conv *s, int64_t a, int64_t b) {
   axis_input(&l->v, s->h, s->oh, s->kh, s->stride_h, s->pad_h, s->dil_h, a);
   axis_input(&l->h, s->w, s->ow, s->kw, s->stride_w, s->pad_w, s->dil_w, b);
-  lattice_end(l);
+  lattice_end(l, 1);
 }
 
 void CJ_KERNEL(lattice_offsets)(const cj_lattice *l, int64_t channels, int64_t *off) {
@@ -84,7 +116,7 @@ void CJ_KERNEL(lattice_offsets)(const cj_lattice *l, int64_t channels, int64_t *
     for (int r = 0; r < l->v.taps; r++)
       for (int s = 0; s < l->h.taps; s++) {
         const int64_t plane = (int64_t)l->v.plane[r] * l->h.planes + l->h.plane[s];
-        *off++ = c * l->channel + plane * l->plane + l->v.at[r] * l->h.span + l->h.at[s];
+        *off++ = c * l->channel + plane * l->plane + l->v.at[r] * l->line + l->h.at[s];
       }
 }
 
@@ -104,23 +136,26 @@ static void fill_line(const cj_axis *x, int64_t first, const real *from, real *t
   for (int64_t i = high; i < x->span; i++) to[i] = 0;
 }
 
-static real *fill_plane(const cj_lattice *l, int pv, int ph, const real *image, real *to) {
-  for (int64_t i = 0; i < l->v.span; i++, to += l->h.span) {
+static void fill_plane(const cj_lattice *l, int pv, int ph, const cj_fill *f, int64_t c, real *to) {
+  const size_t span = (size_t)l->h.span;
+  for (int64_t i = 0; i < l->v.span; i++, to += l->line) {
     const int64_t row = l->v.first[pv] + i * l->v.step;
-    if (row >= 0 && row < l->v.source)
-      fill_line(&l->h, l->h.first[ph], image + row * l->h.source, to);
-    else
-      memset(to, 0, (size_t)l->h.span * sizeof *to);
+    const bool inside = row >= 0 && row < l->v.source;
+    const real *from = inside ? f->from + (c * l->v.source + row) * l->h.source : NULL;
+    for (int64_t g = 0; g < l->images; g++)
+      if (inside && g < f->count)
+        fill_line(&l->h, l->h.first[ph], from + g * f->image, to + g * l->pitch);
+      else
+        memset(to + g * l->pitch, 0, span * sizeof *to);
   }
-  return to;
 }
 
-void CJ_KERNEL(lattice_fill)(const cj_lattice *l, int64_t channels, const real *image, real *planes,
-                             int64_t slack) {
-  for (int64_t c = 0; c < channels; c++, image += l->v.source * l->h.source)
+void CJ_KERNEL(lattice_fill)(const cj_lattice *l, const cj_fill *f, real *planes) {
+  for (int64_t c = 0; c < f->channels; c++)
     for (int pv = 0; pv < l->v.planes; pv++)
-      for (int ph = 0; ph < l->h.planes; ph++) planes = fill_plane(l, pv, ph, image, planes);
-  memset(planes, 0, (size_t)slack * sizeof *planes);
+      for (int ph = 0; ph < l->h.planes; ph++, planes += l->plane)
+        fill_plane(l, pv, ph, f, c, planes);
+  memset(planes, 0, (size_t)f->slack * sizeof *planes);
 }
 
 static void put_line(real *y, int64_t step, const real *c, int64_t count, real bias, bool add) {
@@ -135,16 +170,15 @@ static void put_line(real *y, int64_t step, const real *c, int64_t count, real b
 }
 
 void CJ_KERNEL(lattice_store)(const cj_lattice *l, const cj_store *s) {
-  const int64_t span = l->h.span, end = s->q + s->count;
-  for (int64_t q = s->q; q < end;) {
-    const int64_t i = q / span, j = q % span;
-    const int64_t next = q + span - j < end ? q + span - j : end;
-    const int64_t wanted = l->h.count - j < next - q ? l->h.count - j : next - q;
-    real *y =
-        s->y + (l->v.to_first + i * l->v.to_step) * s->line + l->h.to_first + j * l->h.to_step;
+  const int64_t end = s->q + s->count;
+  for (int64_t q = s->q, next; q < end; q = next) {
+    const int64_t i = q / l->line, g = q % l->line / l->pitch, j = q % l->line % l->pitch;
+    next = least(end, q + l->pitch - j);
+    const int64_t wanted = g < s->images ? least(l->h.count - j, next - q) : 0;
+    real *y = s->y + g * s->image + (l->v.to_first + i * l->v.to_step) * s->line + l->h.to_first +
+              j * l->h.to_step;
     for (int r = 0; r < s->rows && wanted > 0; r++)
       put_line(y + r * s->plane, l->h.to_step, s->c + r * s->width + (q - s->q), wanted,
                s->bias ? s->bias[r] : 0, s->add);
-    q = next;
   }
 }

@@ -53,11 +53,19 @@ CJ_INLINE vec vec_fma(vec a, vec b, vec c) {
 
 /* Sum of the lanes: halves are added until one is left, a fixed order. */
 CJ_INLINE real vec_sum(vec v) {
-  real lane[LANES];
-  vec_store(lane, v);
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-  return lane[0];
+#if defined(CJ_TYPE_f32)
+  typedef int32_t place __attribute__((vector_size(CJ_VEC_BYTES)));
+#else
+  typedef int64_t place __attribute__((vector_size(CJ_VEC_BYTES)));
+#endif
+#pragma GCC unroll 4
+  for (int width = LANES / 2; width > 0; width /= 2) {
+    place from;
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) from[i] = (i + width) % LANES;
+    v += __builtin_shuffle(v, from);
+  }
+  return v[0];
 }
 
 #endif

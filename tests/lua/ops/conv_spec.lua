@@ -103,7 +103,8 @@ describe("conv2d", function()
 
   it("gives each image the same bytes in every batch", function()
     for _, dtype in ipairs(layers.floats) do
-      local x, w = layers.random({ 64, 3, 8, 7 }, 1, dtype), layers.random({ 9, 3, 3, 3 }, 2, dtype)
+      local x = layers.random({ 64, 3, 8, 7 }, 1, dtype)
+      local w = layers.random({ 9, 3, 3, 3 }, 2, dtype)
       layers.batches_agree(function(part) return cj.conv2d(part, w, nil, 1, 1) end, x)
       layers.batches_agree(function(part)
         return layers.gradients(function(z) return cj.conv2d(z, w, nil, 2, 1):sum() end, { part })[2]
@@ -123,8 +124,8 @@ describe("conv2d", function()
     local x, w, b = operands(s)
     local all = layers.gradients(conv(s), { x, w, b })
     for wanted = 1, 3 do
-      local inputs, leaf = { x, w, b }, nil
-      leaf = inputs[wanted]:clone()
+      local inputs = { x, w, b }
+      local leaf = inputs[wanted]:clone()
       leaf.requires_grad = true
       inputs[wanted] = leaf
       for _ = 1, 2 do
@@ -172,7 +173,8 @@ describe("conv2d", function()
     misuse.raises("expected sizes [3] for bias, got [2]", cj.conv2d, x, cj.zeros { 3, 2, 3, 3 },
       cj.zeros { 2 })
     misuse.raises("expected sizes [B, C, H, W] for x, got [4]", cj.conv2d, cj.zeros { 4 }, w)
-    misuse.raises("float32 for weight, got float64", cj.conv2d, x, cj.zeros({ 3, 2, 3, 3 }, "float64"))
+    misuse.raises("float32 for weight, got float64", cj.conv2d, x,
+      cj.zeros({ 3, 2, 3, 3 }, "float64"))
     misuse.raises("stride", cj.conv2d, x, cj.zeros { 3, 2, 3, 3 }, nil, 0)
     misuse.raises("groups", cj.conv2d, x, cj.zeros { 3, 2, 3, 3 }, nil, { groups = 2 })
     misuse.raises("padding", cj.conv2d, x, cj.zeros { 3, 2, 3, 3 }, nil, 1, -1)

@@ -1,6 +1,5 @@
 --- What the specs of network operators share: flat lists, slopes and invariance.
 local cj = require "conjugate"
-local core = require "conjugate.core"
 local starve = require "support.starve"
 
 local M = {}
@@ -32,7 +31,7 @@ function M.near(expected, t, tol)
   local scale = 1
   for _, v in ipairs(expected) do scale = math.max(scale, math.abs(v)) end
   for i, v in ipairs(expected) do
-    if not (math.abs(v - got[i]) <= (tol or 1e-12) * scale) then
+    if math.abs(v - got[i]) > (tol or 1e-12) * scale or got[i] ~= got[i] then
       error(("element %d: expected %.17g, got %.17g"):format(i, v, got[i]), 2)
     end
   end
@@ -62,14 +61,8 @@ local function places(n, most)
   return list
 end
 
---- Gradients of f at the float64 inputs, with a random upstream gradient, against central
--- differences: relative error (to the largest slope of each input) at most 1e-6.
--- @tparam function f tensors -> tensor
--- @tparam table inputs float64 tensors; false for those to leave alone (given as nil)
--- @tparam[opt] table opts h: step (1e-4); most: elements tried per input (40); tol
-function M.slopes(f, inputs, opts)
-  opts = opts or {}
-  local count, h, tol = #inputs, opts.h or 1e-4, opts.tol or 1e-6
+-- A leaf for each input; false stays nil.
+local function leaves_of(inputs)
   local leaves = {}
   for i, x in ipairs(inputs) do
     if x then
@@ -77,30 +70,46 @@ function M.slopes(f, inputs, opts)
       leaves[i].requires_grad = true
     end
   end
-  local y = f(unpack(leaves, 1, count))
+  return leaves
+end
+
+-- The largest difference between slopes of f at input i and the list `got`.
+local function worst_slope(f, inputs, i, weights, got, opts)
+  local h, base, worst = opts.h or 1e-4, M.flat(inputs[i]), 0
+  local args = {}
+  for j, z in ipairs(inputs) do args[j] = z and z:detach() or nil end
+  local function at(k, v)
+    local old = base[k]
+    base[k] = v
+    args[i] = M.shaped(base, inputs[i].shape)
+    base[k] = old
+    return dot(M.flat(f(unpack(args, 1, #inputs))), weights)
+  end
+  for _, k in ipairs(places(#base, opts.most or 40)) do
+    local slope = (at(k, base[k] + h) - at(k, base[k] - h)) / (2 * h)
+    worst = math.max(worst, math.abs(slope - got[k]))
+  end
+  return worst
+end
+
+--- Gradients of f at the float64 inputs, with a random upstream gradient, against central
+-- differences: relative error (to the largest slope of each input) at most 1e-6.
+-- @tparam function f tensors -> tensor
+-- @tparam table inputs float64 tensors; false for those to leave alone (given as nil)
+-- @tparam[opt] table opts h: step (1e-4); most: elements tried per input (40)
+function M.slopes(f, inputs, opts)
+  local leaves = leaves_of(inputs)
+  local y = f(unpack(leaves, 1, #inputs))
   cj.seed(99)
   local gy = cj.randn(y.shape, "float64")
   y:backward(gy)
   local weights = M.flat(gy)
   for i, x in ipairs(inputs) do
     if x then
-      local got, base = M.flat(leaves[i].grad), M.flat(x)
-      local scale, worst = 1e-3, 0
+      local got, scale = M.flat(leaves[i].grad), 1e-3
       for _, v in ipairs(got) do scale = math.max(scale, math.abs(v)) end
-      local args = {}
-      for j, z in ipairs(inputs) do args[j] = z and z:detach() or nil end
-      for _, k in ipairs(places(#base, opts.most or 40)) do
-        local old = base[k]
-        local function at(v)
-          base[k] = v
-          args[i] = M.shaped(base, x.shape)
-          return dot(M.flat(f(unpack(args, 1, count))), weights)
-        end
-        local slope = (at(old + h) - at(old - h)) / (2 * h)
-        base[k] = old
-        worst = math.max(worst, math.abs(slope - got[k]))
-      end
-      if not (worst <= tol * scale) then
+      local worst = worst_slope(f, inputs, i, weights, got, opts or {})
+      if worst > 1e-6 * scale then
         error(("input %d: gradients differ from differences by %.3g of %.3g"):format(
           i, worst, scale), 2)
       end
@@ -140,25 +149,16 @@ end
 --- The element types of floats.
 M.floats = { "float32", "float64" }
 
---- Gradients of the sum of f(leaves...): a list, nil where the input is false.
+--- f(inputs...) and its gradients for a random upstream gradient: a list, without those of inputs
+-- that are false.
 function M.gradients(f, inputs)
-  local leaves = {}
-  for i, x in ipairs(inputs) do
-    if x then
-      leaves[i] = x:detach():clone()
-      leaves[i].requires_grad = true
-    end
-  end
+  local leaves = leaves_of(inputs)
   local y = f(unpack(leaves, 1, #inputs))
   cj.seed(98)
   y:backward(cj.randn(y.shape, y.dtype))
   local list = { y:detach() }
-  for i, x in ipairs(inputs) do
-    if x then list[#list + 1] = leaves[i].grad end
-  end
+  for i = 1, #inputs do list[#list + 1] = leaves[i] and leaves[i].grad end
   return list
 end
-
-M.isa = core.isa
 
 return M
