@@ -169,12 +169,12 @@ end)
 
 describe("ifa.run", function()
   local train, test = assert(cj.data.load "mini")
-  train, test = train:take(96), test:take(48)
+  train, test = train:take(24), test:take(12)
 
   local function options(out, more)
     local o = {
-      model = "convnet", train = train, test = test, out = out, epochs = 1, steps = 3, chunk = 40,
-      gan = { epochs = 2, batch = 16, width = 2 }, seed = 5, quiet = true,
+      model = "convnet", train = train, test = test, out = out, epochs = 1, steps = 3, chunk = 10,
+      gan = { epochs = 2, batch = 8, width = 1 }, seed = 5, quiet = true,
       fit = { batch = 16, quiet = true },
     }
     for key, value in pairs(more or {}) do o[key] = value end
