@@ -16,8 +16,8 @@ file(GLOB float_files CONFIGURE_DEPENDS csrc/ops/*.c csrc/kernels/*.c)
 file(GLOB attack_files CONFIGURE_DEPENDS csrc/attacks/*.c)
 file(GLOB table_files CONFIGURE_DEPENDS csrc/ops/*.c)
 # These are compiled once, with the core.
-set(single_files csrc/ops/op.c csrc/attacks/loop.c csrc/attacks/loss.c csrc/attacks/oracle.c
-  csrc/attacks/find.c)
+set(single_files csrc/ops/op.c csrc/attacks/find.c csrc/attacks/loop.c csrc/attacks/loss.c
+  csrc/attacks/measure.c csrc/attacks/oracle.c)
 list(TRANSFORM single_files PREPEND ${CMAKE_SOURCE_DIR}/)
 list(REMOVE_ITEM float_files ${single_files})
 list(REMOVE_ITEM table_files ${single_files})

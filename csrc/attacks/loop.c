@@ -8,11 +8,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "attacks/measure.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/threads.h"
 
-enum { PIECE = 8 }; /* samples per parallel piece; a size, so results cannot depend on threads */
+enum {
+  PIECE = 8,      /* samples per parallel piece; a size, so results cannot depend on threads */
+  SMALL = 1 << 18 /* elements below which one thread is quicker */
+};
 
 /* What the loop knows about one sample of the chunk, beyond its record. */
 typedef struct lane {
@@ -241,6 +245,16 @@ static cj_status pass(run *r, bool clean, bool judged, cj_logits *l) {
 /* --- stepping ----------------------------------------------------------------------------------
  */
 
+/* Runs task for the pieces of `rows` samples; on one thread where more would cost more than they
+ * save. */
+static void share_out(run *r, int64_t rows, cj_task task) {
+  const int64_t pieces = (rows + PIECE - 1) / PIECE;
+  if (rows * r->n >= SMALL || r->projection->scratch)
+    cj_parallel(pieces, task, r);
+  else
+    for (int64_t piece = 0; piece < pieces; piece++) task(r, piece);
+}
+
 static void inspect_piece(void *self, int64_t piece) {
   run *r = self;
   for (int64_t j = piece * PIECE; j < r->active && j < (piece + 1) * PIECE; j++)
@@ -249,7 +263,7 @@ static void inspect_piece(void *self, int64_t piece) {
 
 /* Looks at the gradients and lists in `from` the samples that go on. */
 static void inspect(run *r) {
-  cj_parallel((r->active + PIECE - 1) / PIECE, inspect_piece, r);
+  share_out(r, r->active, inspect_piece);
   r->going = 0;
   for (int64_t j = 0; j < r->active; j++) {
     lane *s = &r->lanes[r->row[j]];
@@ -270,17 +284,9 @@ static void inspect(run *r) {
   }
 }
 
-/* d / ||d|| in place; a zero d stays. */
 static void scale_row(const run *r, void *d) {
   const cj_projection *p = r->a->scale == CJ_SCALE_LINF ? r->linf : r->l2;
-  const double norm = p->norm(r->n, d);
-  if (!(norm > 0)) return;
-  for (int64_t e = 0; e < r->n; e++) {
-    if (r->like->dtype == CJ_F32)
-      ((float *)d)[e] = (float)((double)((float *)d)[e] / norm);
-    else
-      ((double *)d)[e] /= norm;
-  }
+  cj_attack_divide(r->like->dtype, r->n, d, p->norm(r->n, d));
 }
 
 /* The step of the k-th sample that goes on, from `now` to `next`. */
@@ -331,7 +337,7 @@ static cj_status advance(run *r, const cj_logits *l) {
   if (r->going == 0) return CJ_OK;
   if (!r->direction) CJ_TRY(call_direct(r));
   CJ_TRY(batch_like(r, &r->next, r->going));
-  cj_parallel((r->going + PIECE - 1) / PIECE, move_piece, r);
+  share_out(r, r->going, move_piece);
   for (int64_t k = 0; k < r->going; k++) {
     r->row[k] = r->row[r->from[k]];
     r->sample[k] = r->first + r->row[k];
@@ -428,19 +434,17 @@ static cj_status confirm(run *r) {
 /* Norms of x_adv - x in the stored precision; d is scratch for one sample. */
 static void measure(const run *r, int64_t i, void *d) {
   cj_record *record = &r->records[i];
-  const char *x = r->x + (size_t)i * r->bytes, *out = r->x_adv + (size_t)i * r->bytes;
-  record->l0 = 0;
-  for (int64_t e = 0; e < r->n; e++) {
-    double delta;
-    if (r->like->dtype == CJ_F32)
-      delta = (double)(((float *)d)[e] = ((const float *)out)[e] - ((const float *)x)[e]);
-    else
-      delta = ((double *)d)[e] = ((const double *)out)[e] - ((const double *)x)[e];
-    record->l0 += fabs(delta) > 1e-6;
-  }
+  const void *x = r->x + (size_t)i * r->bytes, *out = r->x_adv + (size_t)i * r->bytes;
+  record->l0 = (double)cj_attack_subtract(r->like->dtype, r->n, out, x, d);
   record->linf = r->linf->norm(r->n, d);
   record->l2 = r->l2->norm(r->n, d);
   record->l1 = r->l1->norm(r->n, d);
+}
+
+static void measure_piece(void *self, int64_t piece) {
+  const run *r = self;
+  for (int64_t i = piece * PIECE; i < r->rows && i < (piece + 1) * PIECE; i++)
+    measure(r, i, r->scratch + (size_t)piece * r->scratch_bytes);
 }
 
 static void settle(run *r) {
@@ -450,8 +454,8 @@ static void settle(run *r) {
     record->broken |= record->pred_adv != s->y;
     if (record->verdict != CJ_ALREADY)
       record->verdict = s->hit ? CJ_SUCCESS : s->nan ? CJ_NAN : CJ_FAILED;
-    measure(r, i, r->scratch);
   }
+  share_out(r, r->rows, measure_piece);
 }
 
 static cj_status run_chunk(run *r) {
@@ -513,25 +517,13 @@ static void release(run *r) {
   cj_tensor_drop(&r->d);
 }
 
-/* Are all pixels in the box, to 1e-6? (So is nothing that is NaN.) */
-static cj_status check_box(const cj_tensor *x, const cj_ball *b) {
-  const int64_t count = cj_numel(x), samples = x->size[0];
-  for (int64_t e = 0; e < count; e++) {
-    const double v = x->dtype == CJ_F32 ? (double)((float *)x->data)[e] : ((double *)x->data)[e];
-    if (v >= b->lo - 1e-6 && v <= b->hi + 1e-6) continue;
-    return cj_fail(CJ_EARG, "expected x in %g..%g, got %g in sample %lld", b->lo, b->hi, v,
-                   (long long)(e / (count / samples) + 1));
-  }
-  return CJ_OK;
-}
-
 cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, const int64_t *y,
                         const int64_t *targets, const int64_t *index, cj_tensor *x_adv,
                         cj_record *records, cj_trace *trace, cj_report *report) {
   const int64_t samples = x->size[0];
   run r = {.a = a, .o = o, .like = x};
   if (samples == 0) return CJ_OK;
-  CJ_TRY(check_box(x, &a->ball));
+  CJ_TRY(cj_attack_check_box(x, &a->ball));
   r.n = cj_numel(x) / samples;
   r.bytes = (size_t)r.n * cj_dtype_bytes(x->dtype);
   if (trace) memset(trace, 0, (size_t)(a->steps + 1) * sizeof(cj_trace));

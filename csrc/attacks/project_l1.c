@@ -22,7 +22,10 @@ enum { SCRATCH = 2 * sizeof(turn) + sizeof(double) };
 static double l1_norm(int64_t n, const void *v_) {
   const real *v = v_;
   double part[CJ_PARTS] = {0};
-  for (int64_t i = 0; i < n; i++) part[i % CJ_PARTS] += fabs((double)v[i]);
+  int64_t i = 0;
+  for (; i + CJ_PARTS <= n; i += CJ_PARTS)
+    for (int p = 0; p < CJ_PARTS; p++) part[p] += fabs((double)v[i + p]);
+  for (; i < n; i++) part[i % CJ_PARTS] += fabs((double)v[i]);
   return fold_parts(part);
 }
 

@@ -10,14 +10,22 @@
 
 static double linf_norm(int64_t n, const void *v_) {
   const real *v = v_;
-  real top = 0;
+  real top[CJ_PARTS] = {0}, most = 0;
   int bad = 0;
-  for (int64_t i = 0; i < n; i++) {
+  int64_t i = 0;
+  for (; i + CJ_PARTS <= n; i += CJ_PARTS)
+    for (int p = 0; p < CJ_PARTS; p++) {
+      const real size = v[i + p] < 0 ? -v[i + p] : v[i + p];
+      top[p] = size > top[p] ? size : top[p];
+      bad |= size != size;
+    }
+  for (; i < n; i++) {
     const real size = v[i] < 0 ? -v[i] : v[i];
-    top = size > top ? size : top;
+    top[0] = size > top[0] ? size : top[0];
     bad |= size != size;
   }
-  return bad ? (double)NAN : (double)top;
+  for (int p = 0; p < CJ_PARTS; p++) most = top[p] > most ? top[p] : most;
+  return bad ? (double)NAN : (double)most;
 }
 
 static void linf_move(const cj_ball *b, int64_t n, double length, const void *d_, const void *x0_,
