@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "io/scan.h"
 
 enum { MOST_HEADER = 100000000 }; /* the reference implementation's limit */
 
@@ -170,33 +171,10 @@ static cj_status parse_header(parser *p) {
 
 /* --- checks across entries ------------------------------------------------------------------- */
 
-/* Every struct compared here begins with its name or key. */
-static int by_name(const void *a, const void *b) {
-  return cj_string_compare(a, b);
-}
-
 static int by_offset(const void *a, const void *b) {
   const entry *x = a, *y = b;
   if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
   return (x->end > y->end) - (x->end < y->end);
-}
-
-/* Fails when two of `count` structs of `each` bytes have the same name; works on a copy. */
-static cj_status check_names(const void *items, size_t count, size_t each, cj_status code,
-                             const char *where) {
-  cj_bytes sorted = {0};
-  if (count < 2) return CJ_OK;
-  CJ_TRY(cj_bytes_reserve(&sorted, count * sizeof(cj_string)));
-  cj_string *names = (cj_string *)(void *)sorted.data;
-  for (size_t i = 0; i < count; i++)
-    memcpy(&names[i], (const char *)items + i * each, sizeof *names);
-  qsort(names, count, sizeof *names, by_name);
-  cj_status status = CJ_OK;
-  for (size_t i = 1; i < count && status == CJ_OK; i++)
-    if (cj_string_compare(&names[i - 1], &names[i]) == 0)
-      status = cj_fail(code, "%s: name '%.80s': expected once, found twice", where, names[i].text);
-  cj_bytes_drop(&sorted);
-  return status;
 }
 
 /* Sorts the entries by offset; each must begin where the one before ends. */
@@ -229,10 +207,10 @@ static cj_status read_header(parser *p, cj_reader *r) {
     return cj_fail(CJ_EIO, "%s: header length: expected 2 to %d, found %llu", r->name, MOST_HEADER,
                    (unsigned long long)length);
   CJ_TRY(cj_reader_expect(r, length, "header"));
-  CJ_TRY(cj_bytes_reserve(&p->out->header, (size_t)length));
-  CJ_TRY(cj_reader_exact(r, p->out->header.data, (size_t)length, "header"));
-  p->out->header.size = (size_t)length;
-  p->scan = (cj_scan){r->name, (char *)p->out->header.data, (size_t)length, 0};
+  CJ_TRY(cj_bytes_reserve(&p->out->texts, (size_t)length));
+  CJ_TRY(cj_reader_exact(r, p->out->texts.data, (size_t)length, "header"));
+  p->out->texts.size = (size_t)length;
+  p->scan = (cj_scan){r->name, (char *)p->out->texts.data, (size_t)length, 0};
   return parse_header(p);
 }
 
@@ -241,9 +219,9 @@ static cj_status read_data(parser *p, cj_reader *r) {
   const size_t count = p->entries.size / sizeof(entry);
   entry *entries = (entry *)(void *)p->entries.data;
   cj_archive *out = p->out;
-  CJ_TRY(check_names(entries, count, sizeof(entry), CJ_EIO, r->name));
-  CJ_TRY(
-      check_names(out->pairs.data, cj_archive_pair_count(out), sizeof(cj_pair), CJ_EIO, r->name));
+  CJ_TRY(cj_names_differ(entries, count, sizeof(entry), CJ_EIO, r->name));
+  CJ_TRY(cj_names_differ(out->pairs.data, cj_archive_pair_count(out), sizeof(cj_pair), CJ_EIO,
+                         r->name));
   CJ_TRY(check_layout(r, entries, count));
   if (count == 0) return cj_reader_end(r);
   CJ_TRY(cj_bytes_reserve(&out->tensors, count * sizeof(cj_named)));
@@ -273,13 +251,6 @@ cj_status cj_safetensors_read(cj_archive *out, const char *path) {
   const cj_status status = cj_safetensors_parse(out, &r);
   cj_reader_close(&r);
   return status;
-}
-
-void cj_archive_drop(cj_archive *a) {
-  for (size_t i = 0; i < cj_archive_count(a); i++) cj_tensor_drop(&cj_archive_tensors(a)[i].tensor);
-  cj_bytes_drop(&a->tensors);
-  cj_bytes_drop(&a->pairs);
-  cj_bytes_drop(&a->header);
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -377,8 +348,8 @@ static cj_status check_arguments(const cj_named *tensors, size_t count, const cj
   for (size_t i = 0; i < count; i++)
     if (same(&tensors[i].name, "__metadata__"))
       return cj_fail(CJ_EARG, "expected any tensor name but __metadata__, which has a meaning");
-  CJ_TRY(check_names(tensors, count, sizeof *tensors, CJ_EARG, "tensors"));
-  return check_names(pairs, pair_count, sizeof *pairs, CJ_EARG, "metadata");
+  CJ_TRY(cj_names_differ(tensors, count, sizeof *tensors, CJ_EARG, "tensors"));
+  return cj_names_differ(pairs, pair_count, sizeof *pairs, CJ_EARG, "metadata");
 }
 
 cj_status cj_safetensors_write(const char *path, const cj_named *tensors, size_t count,

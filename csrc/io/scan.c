@@ -149,13 +149,6 @@ cj_status cj_scan_string(cj_scan *s, cj_string *out) {
   return CJ_OK;
 }
 
-int cj_string_compare(const cj_string *a, const cj_string *b) {
-  const size_t n = a->size < b->size ? a->size : b->size;
-  const int order = memcmp(a->text, b->text, n);
-  if (order != 0) return order;
-  return (a->size > b->size) - (a->size < b->size);
-}
-
 cj_status cj_string_quote(cj_bytes *b, const cj_string *s, const char *what) {
   CJ_TRY(cj_bytes_text(b, "\""));
   for (size_t i = 0; i < s->size;) {

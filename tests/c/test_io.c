@@ -58,7 +58,7 @@ static cj_status parse_npy(cj_reader *r) {
 static cj_status parse_safetensors(cj_reader *r) {
   cj_archive a = {0};
   const cj_status status = cj_safetensors_parse(&a, r);
-  if (status != CJ_OK) CHECK(a.tensors.data == NULL && a.header.data == NULL);
+  if (status != CJ_OK) CHECK(a.tensors.data == NULL && a.texts.data == NULL);
   cj_archive_drop(&a);
   return status;
 }
