@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/idx.h"
 #include "io/npy.h"
+#include "io/npz.h"
 #include "io/png.h"
 #include "io/safetensors.h"
 
@@ -172,25 +173,37 @@ static int l_read_safetensors(lua_State *L) {
   return 3;
 }
 
+/* read_npz(path) -> names, tensors */
+static int l_read_npz(lua_State *L) {
+  const char *path = check_path(L, 1, "read_npz");
+  cj_status status;
+  cj_archive *a = push_archive(L);
+  RETRY(L, status, cj_npz_read(a, path));
+  if (status != CJ_OK) return results(L, status, 0);
+  push_tensors(L, a);
+  cj_archive_drop(a);
+  return 2;
+}
+
 /* The string at place i of the list at stack index `list`; it stays alive as long as the list. */
-static cj_string string_of(lua_State *L, int list, int i, const char *what) {
+static cj_string string_of(lua_State *L, const char *fn, int list, int i, const char *what) {
   char text[GOT_TEXT];
   cj_string s = {NULL, 0};
   lua_rawgeti(L, list, i);
   if (lua_type(L, -1) != LUA_TSTRING)
-    raise_error(L, "save_tensors: expected a string for %s, got %s", what, got(L, -1, text));
+    raise_error(L, "%s: expected a string for %s, got %s", fn, what, got(L, -1, text));
   s.text = lua_tolstring(L, -1, &s.size);
   lua_pop(L, 1);
   return s;
 }
 
 /* Tensors of the list are borrowed: the list keeps them. */
-static cj_named *check_named(lua_State *L, int names, int tensors, size_t count) {
+static cj_named *check_named(lua_State *L, const char *fn, int names, int tensors, size_t count) {
   cj_named *named = lua_newuserdata(L, (count + 1) * sizeof *named);
   for (size_t i = 0; i < count; i++) {
-    named[i].name = string_of(L, names, (int)i + 1, "a tensor's name");
+    named[i].name = string_of(L, fn, names, (int)i + 1, "a tensor's name");
     lua_rawgeti(L, tensors, (int)i + 1);
-    named[i].tensor = *check_tensor(L, -1, "save_tensors", named[i].name.text);
+    named[i].tensor = *check_tensor(L, -1, fn, named[i].name.text);
     lua_pop(L, 1);
   }
   return named;
@@ -202,14 +215,26 @@ static int l_write_safetensors(lua_State *L) {
   for (int i = 2; i <= 5; i++) luaL_checktype(L, i, LUA_TTABLE);
   lua_settop(L, 5);
   const size_t count = lua_objlen(L, 2), pairs = lua_objlen(L, 4);
-  const cj_named *named = check_named(L, 2, 3, count);
+  const cj_named *named = check_named(L, "save_tensors", 2, 3, count);
   cj_pair *pair = lua_newuserdata(L, (pairs + 1) * sizeof *pair);
   for (size_t i = 0; i < pairs; i++) {
-    pair[i].key = string_of(L, 4, (int)i + 1, "a metadata key");
-    pair[i].value = string_of(L, 5, (int)i + 1, "a metadata text");
+    pair[i].key = string_of(L, "save_tensors", 4, (int)i + 1, "a metadata key");
+    pair[i].value = string_of(L, "save_tensors", 5, (int)i + 1, "a metadata text");
   }
   cj_status status;
   RETRY(L, status, cj_safetensors_write(path, named, count, pair, pairs));
+  return done(L, status);
+}
+
+/* write_npz(path, names, tensors) -> true */
+static int l_write_npz(lua_State *L) {
+  const char *path = check_path(L, 1, "write_npz");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  const size_t count = lua_objlen(L, 2);
+  const cj_named *named = check_named(L, "write_npz", 2, 3, count);
+  cj_status status;
+  RETRY(L, status, cj_npz_write(path, named, count));
   return done(L, status);
 }
 
@@ -322,6 +347,8 @@ static const luaL_Reg functions[] = {{"read_idx", l_read_idx},
                                      {"write_png", l_write_png},
                                      {"read_npy", l_read_npy},
                                      {"write_npy", l_write_npy},
+                                     {"read_npz", l_read_npz},
+                                     {"write_npz", l_write_npz},
                                      {"read_safetensors", l_read_safetensors},
                                      {"write_safetensors", l_write_safetensors},
                                      {"batch", l_batch},

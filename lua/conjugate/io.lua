@@ -1,4 +1,4 @@
---- Files: IDX, CIFAR-10, PNG, npy and safetensors.
+--- Files: IDX, CIFAR-10, PNG, npy, npz and safetensors.
 --
 -- A file that is missing, damaged or cannot be written gives `nil, message`; the message names the
 -- file, the field, what was expected and what was found. Wrong arguments raise. Files are written
@@ -74,6 +74,16 @@ M.make_folder = core.make_folder
 -- @treturn boolean true; or nil and a message
 M.write_file = core.write_file
 
+-- Tensors by name, and the names at 1, 2, ...
+local function by_name(names, values)
+  local out = {}
+  for i, name in ipairs(names) do
+    out[i] = name
+    out[name] = values[i]
+  end
+  return out
+end
+
 local function sorted_keys(fn, name, t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = check.string(fn, "a key of " .. name, key) end
@@ -82,15 +92,16 @@ local function sorted_keys(fn, name, t)
 end
 
 -- A list of pairs keeps its order; a table from names to tensors is sorted.
-local function split_tensors(tensors)
+local function split_tensors(fn, tensors)
   local names, values = {}, {}
+  check.table(fn, "tensors", tensors)
   if #tensors == 0 then
-    names = sorted_keys("save_tensors", "tensors", tensors)
+    names = sorted_keys(fn, "tensors", tensors)
     for i, name in ipairs(names) do values[i] = tensors[name] end
     return names, values
   end
   for i, pair in ipairs(tensors) do
-    check.table("save_tensors", ("entry %d"):format(i), pair)
+    check.table(fn, ("entry %d"):format(i), pair)
     names[i] = pair[1] or pair.name
     values[i] = pair[2] or pair.tensor
   end
@@ -108,8 +119,7 @@ end
 -- @usage cj.io.save_tensors("w.safetensors", { { "fc.weight", w }, { "fc.bias", b } },
 --   { model = "convnet" })
 function M.save_tensors(path, tensors, metadata)
-  check.table("save_tensors", "tensors", tensors)
-  local names, values = split_tensors(tensors)
+  local names, values = split_tensors("save_tensors", tensors)
   metadata = check.table("save_tensors", "metadata", metadata or {})
   local keys, texts = sorted_keys("save_tensors", "metadata", metadata), {}
   for i, key in ipairs(keys) do
@@ -128,12 +138,28 @@ end
 function M.load_tensors(path)
   local names, values, metadata = files.read_safetensors(path)
   if not names then return nil, values end
-  local out = {}
-  for i, name in ipairs(names) do
-    out[i] = name
-    out[name] = values[i]
-  end
-  return out, metadata
+  return by_name(names, values), metadata
+end
+
+--- Writes named tensors as NumPy's npz, not compressed. The same input gives the same bytes.
+-- @tparam string path file name
+-- @tparam table tensors as for `save_tensors`
+-- @treturn boolean true; or nil and a message
+-- @raise "write_npz: expected a tensor for NAME, got nil"
+-- @usage cj.io.write_npz("run.npz", { x = x, y = y })
+function M.write_npz(path, tensors)
+  local names, values = split_tensors("write_npz", tensors)
+  return files.write_npz(path, names, values)
+end
+
+--- Reads an npz file of arrays that `read_npy` takes, compressed or not, below 4 GiB.
+-- @tparam string path file name
+-- @treturn table tensors by name, and at 1, 2, ... the names in the file's order; or nil and a
+--   message
+function M.read_npz(path)
+  local names, values = files.read_npz(path)
+  if not names then return nil, values end
+  return by_name(names, values)
 end
 
 return M

@@ -17,6 +17,7 @@
 #include "io/file.h"
 #include "io/idx.h"
 #include "io/npy.h"
+#include "io/npz.h"
 #include "io/png.h"
 #include "io/safetensors.h"
 
@@ -58,6 +59,14 @@ static cj_status parse_npy(cj_reader *r) {
 static cj_status parse_safetensors(cj_reader *r) {
   cj_archive a = {0};
   const cj_status status = cj_safetensors_parse(&a, r);
+  if (status != CJ_OK) CHECK(a.tensors.data == NULL && a.texts.data == NULL);
+  cj_archive_drop(&a);
+  return status;
+}
+
+static cj_status parse_npz(cj_reader *r) {
+  cj_archive a = {0};
+  const cj_status status = cj_npz_parse(&a, r);
   if (status != CJ_OK) CHECK(a.tensors.data == NULL && a.texts.data == NULL);
   cj_archive_drop(&a);
   return status;
@@ -228,29 +237,47 @@ static void test_safetensors(void) {
   for (int i = 0; i < 3; i++) cj_tensor_drop(&named[i].tensor);
 }
 
+static void test_npz(void) {
+  cj_named named[2] = {{{"a", 1}, counted(CJ_U8, 1, (int64_t[]){3})},
+                       {{"b/c", 3}, counted(CJ_F32, 2, (int64_t[]){2, 3})}};
+  CHECK(cj_npz_write(path_of("a"), named, 2) == CJ_OK);
+  cj_bytes b = swallow("a");
+  check_format(parse_npz, &b);
+  cj_bytes_drop(&b);
+  CHECK(cj_npz_write(path_of("a"), named, 0) == CJ_OK);
+  b = swallow("a");
+  CHECK(b.size == 22 && try_bytes(parse_npz, b.data, b.size) == CJ_OK);
+  cj_bytes_drop(&b);
+  named[1].name = named[0].name;
+  CHECK(cj_npz_write(path_of("a"), named, 2) == CJ_EARG);
+  for (int i = 0; i < 2; i++) cj_tensor_drop(&named[i].tensor);
+}
+
 /* Writers report each failing allocation, and leave neither memory nor files behind. */
 static void test_starved_writers(void) {
   cj_tensor t = counted(CJ_U8, 2, (int64_t[]){4, 5});
   const cj_named named = {{"t", 1}, t};
   const size_t before = cj_memory_used();
   int passed = 0;
-  for (int64_t n = 0; n < 200 && passed < 5; n++) {
+  for (int64_t n = 0; n < 300 && passed < 6; n++) {
     cj_memory_fail_after(n);
-    const cj_status status[] = {cj_idx_write(path_of("a"), &t), cj_idx_write(path_of("a.gz"), &t),
+    const cj_status status[] = {cj_idx_write(path_of("a"), &t),
+                                cj_idx_write(path_of("a.gz"), &t),
                                 cj_png_write(path_of("a.png"), &t),
                                 cj_npy_write(path_of("a.npy"), &t),
-                                cj_safetensors_write(path_of("a.s"), &named, 1, NULL, 0)};
+                                cj_safetensors_write(path_of("a.s"), &named, 1, NULL, 0),
+                                cj_npz_write(path_of("a.npz"), &named, 1)};
     cj_memory_fail_after(-1);
     passed = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
       CHECK(status[i] == CJ_OK || status[i] == CJ_EMEM);
       passed += status[i] == CJ_OK;
     }
     CHECK(cj_memory_used() == before);
   }
-  CHECK(passed == 5);
-  static const char *const names[] = {"a", "a.gz", "a.png", "a.npy", "a.s"};
-  for (int i = 0; i < 5; i++) unlink(path_of(names[i]));
+  CHECK(passed == 6);
+  static const char *const names[] = {"a", "a.gz", "a.png", "a.npy", "a.s", "a.npz"};
+  for (int i = 0; i < 6; i++) unlink(path_of(names[i]));
   cj_tensor_drop(&t);
 }
 
@@ -285,6 +312,7 @@ int main(void) {
   test_png();
   test_npy();
   test_safetensors();
+  test_npz();
   test_starved_writers();
   test_files();
   CHECK(rmdir(folder) == 0);
