@@ -1,27 +1,27 @@
 /* matmul.c -- matrix products, [..., M, K] x [..., K, N] -> [..., M, N]; leading dimensions
  * broadcast.
  *
- * OpenBLAS multiplies, one thread per call; threads share blocks of ROWS x COLUMNS of the result. A
- * row's last bits may depend on how many rows a call has, so every call of forward and of the first
- * operand's gradient has exactly ROWS rows: a row comes out the same whatever batch it is part of.
- * A last block that is not full starts earlier, or is filled up with zeros when there are fewer
- * rows in all. */
+ * The result and the gradient of the first operand come from kernels/gemm.h, in which a row does
+ * not depend on how many other rows there are; OpenBLAS gives no such promise. The gradient of the
+ * second operand sums over all rows anyway: OpenBLAS computes it, one thread per call, in blocks of
+ * fixed size that threads share. */
 #include <cblas.h>
 #include <limits.h>
 #include <string.h>
 
 #include "core/threads.h"
+#include "kernels/gemm.h"
 #include "ops/op.h"
 
-enum { ROWS = 64, COLUMNS = 512 };
+enum { ROWS = 128, COLUMNS = 512, SLICES = 64, SMALL = 100000 };
 
-/* result (+)= left x right for every matrix of the batch `space` that the sizes broadcast to. */
-typedef struct product {
-  cj_tensor left, right, result, space; /* borrowed; only sizes, strides and data are used */
-  bool left_turned, right_turned;       /* stored as the transpose */
-  bool add;
-  const real *padded; /* left with ROWS rows per matrix, if it has fewer */
-} product;
+static int64_t last(const cj_tensor *t, int from_end) {
+  return t->size[t->ndim - from_end];
+}
+
+static int64_t step(const cj_tensor *t, int from_end) {
+  return t->stride[t->ndim - from_end];
+}
 
 static int64_t batches(const cj_tensor *t) {
   int64_t n = 1;
@@ -29,131 +29,179 @@ static int64_t batches(const cj_tensor *t) {
   return n;
 }
 
-static int64_t last(const cj_tensor *t, int from_end) {
-  return t->size[t->ndim - from_end];
-}
+/* Matrix i of the batch `space`, seen in t, which repeats where its leading sizes are 1: the number
+ * of t's matrix, and where it starts. */
+typedef struct place {
+  int64_t number, offset;
+} place;
 
-/* Which of t's matrices does matrix i of the space use? */
-static int64_t matrix_of(const cj_tensor *t, const cj_tensor *space, int64_t i) {
-  int64_t number = 0, step = 1;
+static place place_of(const cj_tensor *t, const cj_tensor *space, int64_t i) {
+  place p = {0, 0};
+  int64_t matrices = 1;
   for (int d = space->ndim - 3, e = t->ndim - 3; d >= 0 && e >= 0; d--, e--) {
-    if (t->size[e] != 1) number += i % space->size[d] * step;
-    step *= t->size[e];
+    const int64_t index = t->size[e] == 1 ? 0 : i % space->size[d];
+    p.number += index * matrices;
+    p.offset += index * t->stride[e];
+    matrices *= t->size[e];
     i /= space->size[d];
   }
-  return number;
+  return p;
 }
 
-static const real *matrix(const cj_tensor *t, int64_t number) {
-  return (const real *)t->data + number * last(t, 2) * last(t, 1);
+static const real *matrix(const cj_tensor *t, const cj_tensor *space, int64_t i) {
+  return (const real *)t->data + place_of(t, space, i).offset;
 }
 
-static void multiply(bool left_turned, bool right_turned, int64_t m, int64_t n, int64_t k,
-                     const real *left, int64_t left_step, const real *right, int64_t right_step,
-                     real beta, real *c, int64_t c_step) {
-  const CBLAS_TRANSPOSE tl = left_turned ? CblasTrans : CblasNoTrans;
-  const CBLAS_TRANSPOSE tr = right_turned ? CblasTrans : CblasNoTrans;
+/* t with its last two dimensions exchanged. */
+static cj_tensor turned(const cj_tensor *t) {
+  cj_tensor u = *t;
+  const int p = t->ndim - 2, q = t->ndim - 1;
+  u.size[p] = t->size[q];
+  u.size[q] = t->size[p];
+  u.stride[p] = t->stride[q];
+  u.stride[q] = t->stride[p];
+  return u;
+}
+
+/* --- rows that do not depend on each other ------------------------------------------------------
+ */
+
+/* result (+)= left x right for every matrix of the batch `space` that the sizes broadcast to. */
+typedef struct product {
+  cj_tensor left, right, result, space; /* borrowed: sizes, strides and data */
+  bool add;
+  char *scratch;
+  size_t scratch_bytes; /* of one slice */
+  int64_t slices;       /* the result's matrices are dealt out to so many pieces of work */
+} product;
+
+static void multiply(const product *p, int64_t i, bool add, void *scratch) {
+  const cj_gemm g = {.m = last(&p->left, 2),
+                     .n = last(&p->right, 1),
+                     .k = last(&p->left, 1),
+                     .a = matrix(&p->left, &p->space, i),
+                     .a_row = step(&p->left, 2),
+                     .a_col = step(&p->left, 1),
+                     .b = matrix(&p->right, &p->space, i),
+                     .b_row = step(&p->right, 2),
+                     .b_col = step(&p->right, 1),
+                     .c = (real *)matrix(&p->result, &p->space, i),
+                     .c_row = step(&p->result, 2),
+                     .add = add};
+  CJ_KERNEL(gemm)(&g, scratch);
+}
+
+/* One matrix of the result: all of the space that belong to it, in order. */
+static void sum_matrix(const product *p, int64_t number, void *scratch) {
+  const int64_t space = batches(&p->space);
+  bool add = p->add;
+  if (batches(&p->result) == space) {
+    multiply(p, number, add, scratch);
+    return;
+  }
+  for (int64_t i = 0; i < space; i++) {
+    if (place_of(&p->result, &p->space, i).number != number) continue;
+    multiply(p, i, add, scratch);
+    add = true;
+  }
+}
+
+static void slice(void *context, int64_t piece) {
+  const product *p = context;
+  const int64_t results = batches(&p->result);
+  for (int64_t i = piece; i < results; i += p->slices)
+    sum_matrix(p, i, p->scratch + (size_t)piece * p->scratch_bytes);
+}
+
+/* Many small matrices are shared out whole; the threads work on one large matrix together. */
+static int64_t slices_for(int64_t results, int64_t m, int64_t n, int64_t k) {
+  if (m * n * k > SMALL) return 1;
+  return results < SLICES ? results : SLICES;
+}
+
+static size_t aligned(size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+static void run(product *p, void *scratch) {
+  const int64_t m = last(&p->left, 2), n = last(&p->right, 1), k = last(&p->left, 1);
+  p->scratch = scratch;
+  p->scratch_bytes = aligned(CJ_KERNEL(gemm_scratch)(m, n, k));
+  p->slices = slices_for(batches(&p->result), m, n, k);
+  cj_parallel(p->slices, slice, p);
+}
+
+/* --- sums over rows ------------------------------------------------------------------------------
+ */
+
+/* sum[j] += left^T x right, one block of ROWS x COLUMNS of one matrix. left is one with rows or
+ * columns of neighbouring elements. */
+static void blas_block(const product *p, int64_t i, int64_t row, int64_t column) {
+  const cj_tensor *left = &p->left, *right = &p->right;
+  const int64_t rows = last(&p->result, 2), columns = last(&p->result, 1);
+  const int m = (int)(rows - row < ROWS ? rows - row : ROWS);
+  const int n = (int)(columns - column < COLUMNS ? columns - column : COLUMNS);
+  const int k = (int)last(left, 1);
+  const bool plain = step(left, 1) == 1;
+  const int64_t wide = plain ? step(left, 2) : step(left, 1);
+  const real *a = matrix(left, &p->space, i) + row * step(left, 2);
+  const real *b = matrix(right, &p->space, i) + column;
+  real *c = (real *)matrix(&p->result, &p->space, i) + row * columns + column;
 #if defined(CJ_TYPE_f32)
-  cblas_sgemm(CblasRowMajor, tl, tr, (int)m, (int)n, (int)k, 1, left, (int)left_step, right,
-              (int)right_step, beta, c, (int)c_step);
+  cblas_sgemm(CblasRowMajor, plain ? CblasNoTrans : CblasTrans, CblasNoTrans, m, n, k, 1, a,
+              (int)wide, b, (int)last(right, 1), 1, c, (int)columns);
 #else
-  cblas_dgemm(CblasRowMajor, tl, tr, (int)m, (int)n, (int)k, 1, left, (int)left_step, right,
-              (int)right_step, beta, c, (int)c_step);
+  cblas_dgemm(CblasRowMajor, plain ? CblasNoTrans : CblasTrans, CblasNoTrans, m, n, k, 1, a,
+              (int)wide, b, (int)last(right, 1), 1, c, (int)columns);
 #endif
 }
 
-/* Rows from..rows-1 of a tile, whose first row is number `start`, go to or are added to c. */
-static void put_tile(const real *tile, int64_t start, int64_t from, int64_t rows, int64_t n,
-                     real *c, int64_t c_step, bool add) {
-  for (int64_t i = from; i < rows; i++) {
-    const real *row = tile + (i - start) * n;
-    for (int64_t j = 0; j < n; j++) c[i * c_step + j] = add ? c[i * c_step + j] + row[j] : row[j];
-  }
-}
-
-/* Block at (row, column) of matrix i of the space, with a call of exactly ROWS rows. Adding goes
- * through a tile, too, so that the order of additions does not depend on the block's place. */
-static void whole_rows(const product *p, int64_t i, int64_t row, int64_t column, bool add) {
-  const int64_t rows = last(&p->result, 2), columns = last(&p->result, 1), k = last(&p->left, 1);
-  const int64_t n = columns - column < COLUMNS ? columns - column : COLUMNS;
-  const int64_t m = matrix_of(&p->left, &p->space, i);
-  const int64_t right_step = last(&p->right, 1);
-  const real *right = matrix(&p->right, matrix_of(&p->right, &p->space, i)) +
-                      (p->right_turned ? column * right_step : column);
-  real *c = (real *)matrix(&p->result, matrix_of(&p->result, &p->space, i)) + column;
-  const int64_t start = rows < ROWS ? 0 : row + ROWS > rows ? rows - ROWS : row;
-  const real *left = rows < ROWS ? p->padded + m * ROWS * k : matrix(&p->left, m) + start * k;
-  if (start == row && rows >= ROWS && !add) {
-    multiply(false, p->right_turned, ROWS, n, k, left, k, right, right_step, 0, c + row * columns,
-             columns);
-    return;
-  }
-  real tile[ROWS * COLUMNS];
-  multiply(false, p->right_turned, ROWS, n, k, left, k, right, right_step, 0, tile, n);
-  const int64_t end = row + ROWS < rows ? row + ROWS : rows;
-  put_tile(tile, start, row, end, n, c, columns, add);
-}
-
-/* The same for left^T x right, whose rows are not samples: no filling up. Always adds. */
-static void turned_rows(const product *p, int64_t i, int64_t row, int64_t column) {
-  const int64_t rows = last(&p->result, 2), columns = last(&p->result, 1);
-  const int64_t m = rows - row < ROWS ? rows - row : ROWS;
-  const int64_t n = columns - column < COLUMNS ? columns - column : COLUMNS;
-  const real *left = matrix(&p->left, matrix_of(&p->left, &p->space, i)) + row;
-  const real *right = matrix(&p->right, matrix_of(&p->right, &p->space, i)) + column;
-  real *c = (real *)matrix(&p->result, matrix_of(&p->result, &p->space, i));
-  multiply(true, false, m, n, last(&p->left, 2), left, last(&p->left, 1), right, last(&p->right, 1),
-           1, c + row * columns + column, columns);
-}
-
-/* One block of one result matrix: sums over the matrices of the space that belong to it, in order.
- */
-static void block(void *context, int64_t piece) {
+static void blas_piece(void *context, int64_t piece) {
   const product *p = context;
   const int64_t wide = (last(&p->result, 1) + COLUMNS - 1) / COLUMNS;
   const int64_t high = (last(&p->result, 2) + ROWS - 1) / ROWS;
   const int64_t column = piece % wide * COLUMNS, row = piece / wide % high * ROWS;
   const int64_t number = piece / (wide * high), space = batches(&p->space);
   const bool one = batches(&p->result) == space;
-  bool add = p->add;
-  for (int64_t i = one ? number : 0; i < (one ? number + 1 : space); i++) {
-    if (!one && matrix_of(&p->result, &p->space, i) != number) continue;
-    if (p->left_turned)
-      turned_rows(p, i, row, column);
-    else
-      whole_rows(p, i, row, column, add);
-    add = true;
-  }
+  for (int64_t i = one ? number : 0; i < (one ? number + 1 : space); i++)
+    if (one || place_of(&p->result, &p->space, i).number == number) blas_block(p, i, row, column);
 }
 
-static void pad_rows(void *context, int64_t number) {
-  const product *p = context;
-  const int64_t rows = last(&p->left, 2), k = last(&p->left, 1);
-  real *to = (real *)p->padded + number * ROWS * k;
-  memcpy(to, matrix(&p->left, number), (size_t)(rows * k) * sizeof(real));
-  memset(to + rows * k, 0, (size_t)((ROWS - rows) * k) * sizeof(real));
+/* Can OpenBLAS read these matrices? */
+static bool blas_reads(const cj_tensor *t) {
+  const int64_t m = last(t, 2), n = last(t, 1), row = step(t, 2), column = step(t, 1);
+  return row <= INT_MAX && column <= INT_MAX &&
+         ((column == 1 && row >= n) || (row == 1 && column >= m));
 }
 
-static void run(product *p, void *scratch) {
-  const int64_t rows = last(&p->result, 2), columns = last(&p->result, 1);
-  p->padded = scratch;
-  if (!p->left_turned && rows < ROWS) cj_parallel(batches(&p->left), pad_rows, p);
-  const int64_t blocks = ((rows + ROWS - 1) / ROWS) * ((columns + COLUMNS - 1) / COLUMNS);
-  cj_parallel(blocks * batches(&p->result), block, p);
+static void run_blas(product *p) {
+  const int64_t high = (last(&p->result, 2) + ROWS - 1) / ROWS;
+  const int64_t wide = (last(&p->result, 1) + COLUMNS - 1) / COLUMNS;
+  cj_parallel(batches(&p->result) * high * wide, blas_piece, p);
 }
 
-/* Leading dimensions join the rows when the second operand is a single matrix. */
+/* --- the operator -------------------------------------------------------------------------------
+ */
+
+/* Leading dimensions join the rows where the second operand is a single matrix and the first one's
+ * strides allow it. */
+static bool joins(const cj_args *a) {
+  const cj_tensor *x = a->in[0];
+  if (batches(a->in[1]) != 1 || x->ndim < a->in[1]->ndim) return false;
+  for (int d = 0; d < x->ndim - 2; d++)
+    if (x->stride[d] != x->stride[d + 1] * x->size[d + 1]) return false;
+  return true;
+}
+
 static cj_tensor joined(const cj_tensor *t, bool join) {
   cj_tensor flat = *t;
   if (!join) return flat;
+  flat.ndim = 2;
   flat.size[0] = batches(t) * last(t, 2);
   flat.size[1] = last(t, 1);
-  flat.ndim = 2;
+  flat.stride[0] = step(t, 2);
+  flat.stride[1] = step(t, 1);
   return flat;
-}
-
-static bool joins(const cj_args *a) {
-  return batches(a->in[1]) == 1 && a->in[0]->ndim >= a->in[1]->ndim;
 }
 
 static cj_status matmul_infer(cj_args *a, cj_tensor *y) {
@@ -181,15 +229,10 @@ static cj_status matmul_infer(cj_args *a, cj_tensor *y) {
 }
 
 static void matmul_forward(const cj_args *a, cj_tensor *y) {
-  if (cj_numel(y) == 0) return;
-  if (last(a->in[0], 1) == 0) {
-    memset(y->data, 0, (size_t)cj_numel(y) * sizeof(real));
-    return;
-  }
   const bool join = joins(a);
   product p = {.left = joined(a->in[0], join), .right = *a->in[1], .result = joined(y, join)};
   p.space = p.result;
-  run(&p, a->scratch);
+  if (cj_numel(y)) run(&p, a->scratch);
 }
 
 /* gx0 += gy x right^T; gx1 += left^T x gy. */
@@ -198,30 +241,36 @@ static void matmul_backward(const cj_args *a, const cj_tensor *y, const cj_tenso
   (void)y;
   if (cj_numel(gy) == 0 || last(a->in[0], 1) == 0) return;
   const bool join = joins(a);
-  const cj_tensor g = joined(gy, join);
+  const cj_tensor g = joined(gy, join), left = joined(a->in[0], join);
   if (gx[0]) {
-    product p = {.left = g, .right = *a->in[1], .result = joined(gx[0], join), .space = g};
-    p.right_turned = p.add = true;
+    product p = {.left = g, .right = turned(a->in[1]), .result = joined(gx[0], join)};
+    p.space = g;
+    p.add = true;
     run(&p, a->scratch);
   }
   if (gx[1]) {
-    product p = {.left = joined(a->in[0], join), .right = g, .result = *gx[1], .space = g};
-    p.left_turned = p.add = true;
-    run(&p, a->scratch);
+    product p = {.left = turned(&left), .right = g, .result = *gx[1], .space = g, .add = true};
+    if (blas_reads(&p.left))
+      run_blas(&p);
+    else
+      run(&p, a->scratch);
   }
 }
 
-/* Room for the filled-up rows of in[0] or, on the way back, of gy. */
+/* For the largest of the products of both ways. */
 static size_t matmul_scratch(const cj_args *a) {
-  const cj_tensor *p = a->in[0], *q = a->in[1];
   const bool join = joins(a);
-  if ((join ? batches(p) : 1) * last(p, 2) >= ROWS) return 0;
-  const int64_t most = join ? 1 : batches(p) * batches(q); /* at least as many as y has */
-  const int64_t k = last(p, 1) > last(q, 1) ? last(p, 1) : last(q, 1);
-  return (size_t)(most * k) * ROWS * sizeof(real);
+  const cj_tensor x = joined(a->in[0], join);
+  const int64_t m = last(&x, 2), k = last(&x, 1), n = last(a->in[1], 1);
+  size_t most = CJ_KERNEL(gemm_scratch)(m, n, k);
+  const size_t others[2] = {CJ_KERNEL(gemm_scratch)(m, k, n), CJ_KERNEL(gemm_scratch)(k, n, m)};
+  for (int i = 0; i < 2; i++)
+    if (others[i] > most) most = others[i];
+  const int64_t results = join ? 1 : batches(a->in[0]) * batches(a->in[1]);
+  return aligned(most) * (size_t)slices_for(results, m, n, k);
 }
 
 CJ_OPS(matmul) = {
-    {"matmul", 2, 0, matmul_infer, matmul_forward, matmul_backward, 0, matmul_scratch},
+    {"matmul", 2, 0, matmul_infer, matmul_forward, matmul_backward, CJ_STRIDED, matmul_scratch},
     {0},
 };

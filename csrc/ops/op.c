@@ -1,6 +1,7 @@
 /* op.c -- the tables of operators and the checks that shape rules share. */
 #include "ops/op.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ static const cj_op *const *const *tables; /* [element type], each a NULL-ended l
 cj_status cj_ops_open(void) {
   cj_isa isa;
   CJ_TRY(cj_isa_choose(&isa));
+  openblas_set_num_threads(1); /* our own threads work above it */
   tables = cj_ops_tables[isa];
   return CJ_OK;
 }
