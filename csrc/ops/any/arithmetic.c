@@ -66,7 +66,13 @@ static void pow_forward(const cj_args *a, cj_tensor *y) {
   cj_binary_forward(a, y, pow_run);
 }
 
-CJ_BINARY_SLOPE(minus_slope, -g)
+/* Reads no operand: the tape has let go of them. */
+static void minus_slope(const void *context, const cj_run *r) {
+  const cj_pair *p = context;
+  const real *g = p->g + r->at;
+  real *out = (real *)p->out + (r->at - p->first);
+  CJ_EACH(i, r->n) out[i] = -g[i];
+}
 CJ_BINARY_SLOPE(mul_slope_x, (g * z))
 CJ_BINARY_SLOPE(mul_slope_z, (g * x))
 CJ_BINARY_SLOPE(div_slope_x, g / z)

@@ -1,5 +1,6 @@
 --- Copies of tensors, of the same element type or another.
 -- @module conjugate.ops.convert
+local core = require "conjugate.core"
 local def = require "conjugate.ops.define"
 
 --- A copy in memory of its own; gradients pass through.
@@ -12,7 +13,7 @@ def { name = "clone", args = { "x" }, inplace = false }
 
 local function only_if_other(convert)
   return function(x, dtype)
-    if dtype ~= nil and x.dtype == dtype then return x end
+    if dtype ~= nil and core.is_tensor(x) and x.dtype == dtype then return x end
     return convert(x, dtype)
   end
 end
