@@ -75,6 +75,18 @@ local function epoch_list(epochs)
   return list
 end
 
+-- Marks that were asked for, rising, with the last step among them.
+local function mark_list(marks, steps)
+  if not marks then return follow.schedule(steps) end
+  local set, list = { [steps] = true }, {}
+  for i, n in ipairs(marks) do
+    set[check.integer("ifa.run", ("marks[%d]"):format(i), n, 0, steps)] = true
+  end
+  for n in pairs(set) do list[#list + 1] = n end
+  table.sort(list)
+  return list
+end
+
 local function read_options(given)
   local o = check.options("ifa.run", given, options)
   load_sets(o)
@@ -85,7 +97,7 @@ local function read_options(given)
   check.integer("ifa.run", "chunk", o.chunk, 1)
   check.number("ifa.run", "ra_share", o.ra_share, 0, 1)
   check.one_of("ifa.run", "clip", o.clip, { "none", "box" })
-  o.marks = o.marks or follow.schedule(o.steps)
+  o.marks = mark_list(o.marks, o.steps)
   local attack = { eps = o.eps, alpha = o.eps / 4, steps = 4 }
   for key, value in pairs(o.attack or {}) do attack[key] = value end
   o.attack = attack

@@ -43,81 +43,95 @@ function M.names(dir, number)
   return stem .. ".npy", stem .. ".json"
 end
 
-local function count(mask)
-  return mask:to("float64"):sum():item()
+local function rows_of(x, rows)
+  if #rows == x:size(1) then return x end
+  return x:index_select(1, cj.tensor(rows, "int64"))
 end
 
--- Samples whose input gradient is zero in every element: they move no more.
-local function frozen(net, x, y)
-  local leaf = x:detach():clone()
-  leaf.requires_grad = true
-  local gradient = cj.grad(cj.cross_entropy(net(leaf), y, "sum"), { leaf })[1]
-  return count(gradient:abs():flatten(2):max(2):eq(0))
-end
-
--- X_n at the marks, as tensors [samples, ...] by n; and the attack's result, whose trace counts the
--- right predictions and the zero gradients of every n.
-local function walk(job, x0, y)
-  local parts = {}
-  local result = cj.attacks.ifa {
-    eps = job.eps, steps = job.steps, clip = job.clip, at = job.marks,
-    hook = function(n, x)
-      parts[n] = parts[n] or {}
-      table.insert(parts[n], x:detach():clone())
-    end,
-  }(job.net, x0, y, { quiet = true })
-  local at = {}
-  for n, list in pairs(parts) do
-    at[n] = #list == 1 and list[1] or cj.cat(list, 1)
-    if at[n]:size(1) ~= x0:size(1) then
-      error(("ifa: at n = %d some samples have gradients that are not finite"):format(n), 0)
+-- Follows the rows that still move from one mark to the next. A sample whose gradient was zero once
+-- stays where it is, so it is left out from then on: that changes nothing but the time.
+local function advance(job, chunk, steps)
+  local moving = chunk.moving
+  if #moving == 0 then return end
+  local r = cj.attacks.ifa { eps = job.eps, steps = steps, clip = job.clip }(
+    job.net, rows_of(chunk.x, moving), rows_of(chunk.y, moving), { quiet = true })
+  chunk.moving = {}
+  for j, row in ipairs(moving) do
+    if r.status[j] == "NAN" then
+      error(("ifa: the gradient of a sample is not finite after %d steps"):format(chunk.n), 0)
     end
+    chunk.x:select(1, row):copy_(r.x_adv:select(1, j))
+    chunk.right[row] = r.pred_adv[j] == r.label[j]
+    if r.zeros[j] == 0 then table.insert(chunk.moving, row) end
   end
-  return at, result
 end
 
--- Right predictions under the PGD attack that starts at X_n.
-local function robust(job, x, y)
-  local some = x:size(1)
-  if some == 0 then return 0 end
-  local attacked = job.attack(job.net, x, y, { quiet = true, paper = true }).x_adv
-  return count(cj.predict(job.net, attacked):eq(y))
+-- PGD from X_n; only rows that moved since the last mark can answer differently.
+local function attack_rows(job, chunk, moved)
+  local rows = {}
+  for _, row in ipairs(moved) do
+    if row <= chunk.counts.ra_samples then rows[#rows + 1] = row end
+  end
+  if #rows == 0 then return end
+  local r = job.attack(job.net, rows_of(chunk.x, rows), rows_of(chunk.y, rows),
+    { quiet = true, paper = true })
+  for j, row in ipairs(rows) do chunk.robust[row] = r.pred_adv[j] == r.label[j] end
 end
 
-local function fresh_counts(job, size)
-  return {
-    samples = size, ra_samples = math.min(size, math.ceil(size * job.ra_share)),
-    correct = json.array(), robust = json.array(), frozen = json.array(), hfr_sum = 0,
-    hfr_count = 0,
+local function count_true(list)
+  local n = 0
+  for _, item in ipairs(list) do n = n + (item and 1 or 0) end
+  return n
+end
+
+local function fresh_chunk(job, x0, y)
+  local size = x0:size(1)
+  local chunk = {
+    x = x0:clone(), y = y, n = 0, moving = {}, right = {}, robust = {},
+    counts = {
+      samples = size, ra_samples = math.min(size, math.ceil(size * job.ra_share)),
+      correct = json.array(), robust = json.array(), frozen = json.array(), hfr_sum = 0,
+      hfr_count = 0,
+    },
   }
+  local hits = cj.predict(job.net, x0):eq(y):table()
+  for row = 1, size do
+    chunk.moving[row], chunk.right[row] = row, hits[row] == 1
+    if row <= chunk.counts.ra_samples then chunk.robust[row] = false end
+  end
+  return chunk
 end
 
-local function measure(job, counts, at, result, y)
-  local some = counts.ra_samples
-  for i, n in ipairs(job.marks) do
-    local trace = result.trace[n + 1]
-    counts.correct[i] = trace.correct
-    counts.frozen[i] = n < job.steps and trace.zeros or frozen(job.net, at[n], y)
-    counts.robust[i] = robust(job, at[n]:narrow(1, 1, some), y:narrow(1, 1, some))
-    interrupt.poll()
-  end
+local function measure(job, chunk, i, moved)
+  local counts = chunk.counts
+  attack_rows(job, chunk, moved)
+  counts.correct[i], counts.robust[i] = count_true(chunk.right), count_true(chunk.robust)
+  counts.frozen[i] = counts.samples - #chunk.moving
+end
+
+-- Delta_1 carries the high-frequency ratio of the conjugate.
+local function add_ratio(counts, delta)
+  if not (sides[delta:size(3)] and sides[delta:size(4)]) then return end
+  local ratio = cj.metrics.frequency.ratio(delta)
+  counts.hfr_sum, counts.hfr_count = ratio.sum, ratio.count
 end
 
 local function follow_chunk(job, number)
   local from = (number - 1) * job.chunk + 1
-  local size = math.min(job.chunk, job.set:size() - from + 1)
-  local x0, y = job.set:batch(from, size)
-  local counts = fresh_counts(job, size)
-  local at, result = walk(job, x0, y)
-  measure(job, counts, at, result, y)
-  if at[1] and sides[x0:size(3)] and sides[x0:size(4)] then -- the ratio of Delta_1
-    local ratio = cj.metrics.frequency.ratio(at[1] - x0)
-    counts.hfr_sum, counts.hfr_count = ratio.sum, ratio.count
+  local x0, y = job.set:batch(from, math.min(job.chunk, job.set:size() - from + 1))
+  local chunk = fresh_chunk(job, x0, y)
+  for i, mark in ipairs(job.marks) do
+    local moved = chunk.moving
+    if mark > chunk.n then advance(job, chunk, mark - chunk.n) end
+    chunk.n = mark
+    measure(job, chunk, i, moved)
+    if mark == 1 then add_ratio(chunk.counts, chunk.x - x0) end
+    interrupt.poll()
   end
   local array, text = M.names(job.dir, number)
-  assert(cj.io.write_npy(array, result.x_adv - x0))
-  assert(files.write_json(text, counts))
-  return counts
+  assert(cj.io.write_npy(array, chunk.x - x0))
+  assert(files.write_json(text, chunk.counts))
+  return chunk.counts
 end
 
 -- Sums the chunks' counts and turns them into percent.
@@ -149,8 +163,9 @@ end
 -- @tparam table job net (in evaluation mode), set, dir, eps (pixel units), steps (N), clip ("none"
 --   or "box"), marks (from @{schedule}), attack (PGD that may start anywhere), chunk (samples held
 --   at a time), ra_share (part of every chunk that is attacked, 0 to 1), quiet
--- @treturn table n, ta, ra, frozen (lists; percent), hfr (mean ratio of Delta_1), hfr_undefined
---   (samples with no Delta_1), samples, ra_samples, eps, steps, clip, chunks (how many)
+-- @treturn table n, ta, ra, frozen (lists; percent; frozen: stood still in the step before X_n),
+--   hfr (mean ratio of Delta_1), hfr_undefined (samples with no Delta_1), samples, ra_samples, eps,
+--   steps, clip, chunks (how many)
 function M.run(job)
   local chunks, total = {}, math.ceil(job.set:size() / job.chunk)
   local bar = progress.new {
