@@ -11,15 +11,6 @@ if type(rawget(_G, "jit")) ~= "table" then
 end
 if jit.version_num < 20100 then error("conjugate needs LuaJIT 2.1; this is " .. jit.version, 0) end
 
--- OpenMP reads this once, when the core brings it in. Its threads otherwise spin for milliseconds
--- at the end of every parallel loop; on a machine with other work that made everything ten times
--- slower.
-if not os.getenv "GOMP_SPINCOUNT" and not os.getenv "OMP_WAIT_POLICY" then
-  local ffi = require "ffi"
-  ffi.cdef "int setenv(const char *name, const char *value, int overwrite);"
-  ffi.C.setenv("GOMP_SPINCOUNT", "1000", 0)
-end
-
 local core = require "conjugate.core"
 
 -- Errors name the first line outside this folder.
