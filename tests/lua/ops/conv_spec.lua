@@ -107,7 +107,8 @@ describe("conv2d", function()
       local w = layers.random({ 9, 3, 3, 3 }, 2, dtype)
       layers.batches_agree(function(part) return cj.conv2d(part, w, nil, 1, 1) end, x)
       layers.batches_agree(function(part)
-        return layers.gradients(function(z) return cj.conv2d(z, w, nil, 2, 1):sum() end, { part })[2]
+        local function f(z) return cj.conv2d(z, w, nil, 2, 1):sum() end
+        return layers.gradients(f, { part })[2]
       end, x)
     end
   end)
