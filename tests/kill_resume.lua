@@ -36,7 +36,7 @@ assert(kill.run(command "whole") == 0, "the undisturbed run failed")
 local whole = system.now() - started
 print(("undisturbed run: %.1f s; seed of the kills: %d"):format(whole, seed))
 local code, hits = kill.torture(command "killed", {
-  kills = kills, seconds = seconds or whole, seed = seed, log = dir .. "/log",
+  kills = kills, seconds = seconds or 1.5 * whole / kills, seed = seed, log = dir .. "/log",
   on_kill = function(i, wait, running)
     print(("kill %d after %.2f s%s"):format(i, wait, running and "" or " (was done already)"))
   end,

@@ -43,6 +43,7 @@ end
 
 local function save_state(job)
   if not job.run then return end
+  local started = system.now()
   local entries, numbers = state_entries(job)
   local place = { epoch = job.epoch, position = job.position, step = job.step, sums = job.sums }
   local ok, message = job.run:save_state(entries, {
@@ -52,6 +53,7 @@ local function save_state(job)
   })
   if not ok then error("fit: " .. message, 0) end
   job.saved_at, job.saved_step = system.now(), job.step
+  job.save_time = job.saved_at - started
 end
 
 local function under(tensors, prefix)
@@ -112,11 +114,12 @@ local function train_step(job, x, y)
   return value
 end
 
+-- A state is due after some steps or some time, but saving must not cost more than a twentieth.
 local function due(job)
   if not job.run then return false end
   local steps, seconds = job.opts.checkpoint_steps, job.opts.checkpoint_seconds
   if steps and job.step - job.saved_step >= steps then return true end
-  return seconds and system.now() - job.saved_at >= seconds
+  return system.now() - job.saved_at >= math.max(seconds, 20 * (job.save_time or 0))
 end
 
 -- The batches of this epoch that have not been done.
@@ -247,10 +250,11 @@ end
 -- What a stopped job leaves behind. Between steps (and only there) its state is whole and is saved;
 -- after a second Ctrl-C inside a step the last checkpoint stands.
 local function stop(job)
-  if job.whole then pcall(save_state, job) end
+  local finished = job.run and job.run.finished
+  if job.whole and not finished then pcall(save_state, job) end
   job.history.interrupted = true
   if job.opts.on_interrupt == "return" then return end
-  local advice = job.run and ("the same command goes on from %s"):format(job.run.dir)
+  local advice = finished and job.run.dir .. " is finished" or job.run and ("the same command goes on from %s"):format(job.run.dir)
     or "the network keeps what it has learnt"
   error(("interrupted: fit stopped in epoch %d of %d after %d steps; %s")
     :format(job.epoch, job.opts.epochs, job.step, advice), 0)
@@ -280,7 +284,7 @@ end
 -- - `augment`: what `cj.data.batches` takes
 -- - `test`: a data set, evaluated after each epoch; `test_batch` (250)
 -- - `out`: run directory; `keep`: "all" or a list of epochs kept as epoch-NNNN.safetensors;
---   `checkpoint_seconds` (30) and `checkpoint_steps` between states; `log_steps` (50) between
+--   `checkpoint_seconds` (5) and `checkpoint_steps` between states; `log_steps` (50) between
 --   records; `config`: further things for config.json that tell runs apart
 -- - `seed` of shuffling and augmentation; the generator's seed by default
 -- - `on_step(info)`, `on_epoch(record, net, history)`; `quiet`, `label` of the progress bar
@@ -299,11 +303,11 @@ function M.fit(net, set, opts)
     job.run, message = runs.open { dir = job.opts.out, config = job.config }
     if not job.run then error("fit: " .. message, 2) end
   end
-  local was = net.training
+  local restore = metrics.modes(net)
   local ok, message = interrupt.guard(function() run_job(job) end)
   if not ok and interrupt.is(message) then ok, message = pcall(stop, job) end
   if job.run then job.run:close() end
-  net:train(was)
+  restore()
   if not ok then error(message, 0) end
   job.history.steps, job.history.seconds = job.step, system.now() - started
   return job.history

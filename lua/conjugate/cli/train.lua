@@ -6,7 +6,8 @@ local M = {}
 
 M.summary = "train a model, or go on with a run that was stopped"
 M.description = "Trains a model and writes a run directory: config.json, metrics.jsonl and, at the end, "
-  .. "model.safetensors. Killed at any moment, the same command goes on and ends with the same bytes."
+  .. "model.safetensors. Killed at any moment, the same command goes on and ends with the same bytes. "
+  .. "The paper's plain setting is --batch 128 --lr 1e-3 --schedule none."
 M.examples = {
   { "train --model convnet --data mnist --epochs 1 --seed 1 --out runs/a",
     "the final checkpoint is runs/a/model.safetensors" },
@@ -23,18 +24,19 @@ function M.define(parser)
   parser:option("--data", "Name of the data set."):argname "<name>":default "mini"
   parser:option("--epochs", "Passes over the training set."):argname "<n>":default "1"
     :convert(cli.integer(0))
-  parser:option("--batch", "Images a step."):argname "<n>":default "128":convert(cli.integer(1))
-  parser:option("--lr", "Learning rate."):argname "<x>":default "1e-3":convert(cli.number)
+  parser:option("--batch", "Images a step."):argname "<n>":default "64":convert(cli.integer(1))
+  parser:option("--lr", "Learning rate."):argname "<x>":default "2e-3":convert(cli.number)
   parser:option("--optimizer", "sgd, adam, adamw or rmsprop."):argname "<name>":default "adam"
   parser:option("--momentum", "Momentum, for sgd."):argname "<x>":convert(cli.number)
   parser:option("--weight-decay", "Weight decay."):argname "<x>":convert(cli.number)
-  parser:option("--schedule", "cosine, step or plateau."):argname "<name>"
+  parser:option("--schedule", "cosine (to zero at the end), step, plateau or none.")
+    :argname "<name>":default "cosine"
   parser:option("--augment", "Name of an augmentation."):argname "<name>"
   parser:option("--limit", "Use only the first images of the training set."):argname "<n>"
     :convert(cli.integer(1))
   parser:option("--keep", "Epochs kept as epoch-NNNN.safetensors: all, or such as 1,2,5.")
     :argname "<epochs>"
-  parser:option("--checkpoint-seconds", "Time between states."):argname "<s>":default "30"
+  parser:option("--checkpoint-seconds", "Time between states."):argname "<s>":default "5"
     :convert(cli.number)
 end
 
@@ -79,7 +81,7 @@ local function fit_options(options, keep, test)
   local momentum = options.momentum and { momentum = options.momentum }
   return {
     epochs = options.epochs, batch = options.batch, lr = options.lr, optimizer = options.optimizer,
-    optimizer_options = momentum, weight_decay = options.weight_decay, schedule = options.schedule,
+    optimizer_options = momentum, weight_decay = options.weight_decay, schedule = options.schedule ~= "none" and options.schedule or nil,
     augment = options.augment, keep = keep, test = test, out = options.out, seed = options.seed,
     checkpoint_seconds = options.checkpoint_seconds, quiet = options.quiet,
   }

@@ -124,8 +124,10 @@ local function share(result, name, count, n)
 end
 
 local function attack_result(tally, n)
+  local options = report.plain_options(tally.attack.options)
+  options.paper, options.best, options.early = true, false, false -- what paper mode made of them
   local result = {
-    name = tally.attack.name, options = report.plain_options(tally.attack.options), n = n,
+    name = tally.attack.name, options = options, n = n,
     seconds = tally.seconds, forwards = tally.forwards, backwards = tally.backwards,
     statuses = tally.statuses,
     counts = { ra_paper = tally.paper, ra_worst = tally.worst },

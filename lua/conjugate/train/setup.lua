@@ -14,7 +14,7 @@ M.options = {
   loss = { "callable" }, augment = { "any" },
   test = { "table" }, test_batch = { "integer", 250 },
   out = { "string" }, keep = { "string|table" }, config = { "table" },
-  checkpoint_seconds = { "number", 30 }, checkpoint_steps = { "integer" },
+  checkpoint_seconds = { "number", 5 }, checkpoint_steps = { "integer" },
   log_steps = { "integer", 50 },
   seed = { "integer" }, on_step = { "callable" }, on_epoch = { "callable" },
   quiet = { "boolean" }, label = { "string" }, on_interrupt = { "string", "raise" },
@@ -99,6 +99,7 @@ function M.job(net, set, given)
   if type(set) ~= "table" or type(set.batch) ~= "function" then
     check.fail("fit", "expected a data set for set, got %s", check.describe(set))
   end
+  if set:size() == 0 then check.fail("fit", "expected at least one image in set, got none") end
   local opts = check.options("fit", given, M.options)
   check_ranges(opts)
   local job = { net = net, set = set, opts = opts, seed = opts.seed or cj.random.state().seed }
