@@ -171,8 +171,13 @@ static void offer(run *r, int64_t j) {
   const int64_t i = r->row[j];
   lane *s = &r->lanes[i];
   const bool hit = reached(s, s->seen_pred);
-  if (s->kept && (s->hit != hit ? s->hit : s->seen_value <= s->value)) return;
-  memcpy(r->x_adv + (size_t)i * r->bytes, row_of(&r->now, j, r->bytes), r->bytes);
+  char *keep = r->x_adv + (size_t)i * r->bytes;
+  const char *seen = row_of(&r->now, j, r->bytes);
+  if (s->kept && (s->hit != hit ? s->hit : s->seen_value <= s->value)) {
+    s->last = s->seen_value == s->value && memcmp(keep, seen, r->bytes) == 0;
+    return;
+  }
+  memcpy(keep, seen, r->bytes);
   s->kept = s->last = true;
   s->hit = hit;
   s->value = s->seen_value;
