@@ -17,7 +17,9 @@ typedef struct header {
 
 enum { RUNGS = 160 };
 static const size_t LARGE = (size_t)32 << 10;
+#ifndef CJ_SANITIZE
 static const size_t KEEP_LIMIT = (size_t)512 << 20;
+#endif
 
 static header *kept[RUNGS];
 static size_t kept_bytes;
