@@ -11,7 +11,8 @@ end)
 
 describe("ifa", function()
   check_attack.laws(it, {
-    make = ifa, options = { eps = 0.05, steps = 5 }, steps = true, every = true, low = -0.25, high = 1.25,
+    make = ifa, options = { eps = 0.05, steps = 5 }, steps = true, every = true,
+    low = -0.25, high = 1.25,
   })
 
   it("adds n eps ||w||_1 to the margin of two affine classes in n steps, unclamped", function()
@@ -23,7 +24,10 @@ describe("ifa", function()
       return z[1] - z[2]
     end
     local at = {}
-    local r = ifa { eps = 0.1, steps = n, hook = function(k, x_n) at[k] = margin(x_n) end } (two, x, { 0 })
+    local function hook(k, x_n)
+      at[k] = margin(x_n)
+    end
+    local r = ifa { eps = 0.1, steps = n, hook = hook } (two, x, { 0 })
     for k = 0, n do assert.near(margin(x) + k * 0.1 * 3.75, at[k], 1e-11) end
     assert.near(n * 0.1, r.linf[1], 1e-12)
     assert.near(0, (x + r.delta - r.x_adv):abs():max():item(), 0)

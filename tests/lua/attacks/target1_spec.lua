@@ -17,8 +17,9 @@ describe("target1 with random targets", function()
     local n, labels = 60, {}
     for i = 1, n do labels[i] = 1 end
     local many = x:expand { n, 4 }
-    local a = target1 { eps = 0.1, target = "random" } (model, many, labels, { seed = 4 })
-    local b = target1 { eps = 0.1, target = "random" } (model, many, labels, { seed = 4, batch = 7 })
+    local attack = target1 { eps = 0.1, target = "random" }
+    local a = attack(model, many, labels, { seed = 4 })
+    local b = attack(model, many, labels, { seed = 4, batch = 7 })
     local seen = {}
     for i = 1, n do seen[a.target[i]] = (seen[a.target[i]] or 0) + 1 end
     assert.is_nil(seen[1])

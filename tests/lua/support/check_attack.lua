@@ -5,7 +5,7 @@ local core = require "conjugate.core"
 
 local M = {}
 
--- --- models ---------------------------------------------------------------------------------------
+-- --- models -------------------------------------------------------------------------------------
 
 --- The affine golden model: K = 3, D = 4, x = (1/2, 1/2, 1/2, 1/2), label 0.
 function M.golden(dtype)
@@ -56,7 +56,7 @@ function M.counting(model)
   })
 end
 
--- --- small parts ----------------------------------------------------------------------------------
+-- --- small parts --------------------------------------------------------------------------------
 
 local function bytes(t)
   return t:contiguous():bytes()
@@ -101,7 +101,7 @@ function M.feasible(r, x, norm, eps, low, high)
   end
 end
 
--- --- the laws -------------------------------------------------------------------------------------
+-- --- the laws -----------------------------------------------------------------------------------
 
 local laws = {}
 
@@ -133,10 +133,12 @@ end
 local function same_records(a, b, order)
   for i = 1, b.n do
     local j = order and order[i] or i
-    for _, column in ipairs { "status", "pred_clean", "pred_adv", "iters", "forwards", "backwards",
-      "broken", "target" } do
+    for _, column in ipairs { "status", "pred_clean", "pred_adv", "iters", "backwards", "broken",
+      "target" } do
       assert.equal(a[column][j], b[column][i], column)
     end
+    -- one pass more where rounding made an earlier iterate the best of two that are equal
+    assert.near(a.forwards[j], b.forwards[i], 1)
     assert.near(a.loss_adv[j], b.loss_adv[i], 1e-4)
   end
 end
@@ -157,8 +159,8 @@ function laws.depends_on_the_sample_alone(spec)
     { seed = 3, index = cj.tensor(index, "int64"), batch = 4 }), order)
 end
 
--- 4. Reordered classes: labels and targets are reordered, nothing else. (Random targets are drawn by
--- number, so they are left out.)
+-- 4. Reordered classes: labels and targets are reordered, nothing else. (Random targets are drawn
+-- by number, so they are left out.)
 function laws.knows_classes_by_their_logits_only(spec)
   if spec.options.target == "random" then return end
   local net, x, y = M.network(9)
@@ -195,7 +197,8 @@ function laws.ignores_what_softmax_ignores(spec)
     return net(input) * 2
   end
   for _, loss in ipairs { "margin", "dlr" } do
-    local one, two = spec.with { loss = loss } (net, x, y), spec.with { loss = loss } (doubled, x, y)
+    local attack = spec.with { loss = loss }
+    local one, two = attack(net, x, y), attack(doubled, x, y)
     assert.near(0, (one.x_adv - two.x_adv):abs():max():item(), 1e-9)
     assert.same(one.status, two.status)
   end
@@ -294,9 +297,9 @@ function laws.moves_the_right_way(spec)
 end
 
 --- Runs all laws as specs; call it inside `describe`.
--- @tparam table spec `make` (family), `options` (with eps), `ball` (norm of the ball that must hold, nil:
---   none), `low`, `high` (box, 0 and 1), `steps` (it has that option), `losses` (it takes `loss`), `every`
---   (it moves all samples), `monotone` (list of options, each a larger budget)
+-- @tparam table spec `make` (family), `options` (with eps), `ball` (norm of the ball that must
+--   hold, nil: none), `low`, `high` (box, 0 and 1), `steps` (it has that option), `losses` (it takes
+--   `loss`), `every` (it moves all samples), `monotone` (list of options, each a larger budget)
 function M.laws(it, spec)
   function spec.with(more)
     local o = {}
