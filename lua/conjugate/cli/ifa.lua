@@ -65,6 +65,7 @@ function M.define(parser)
   number("--gan-lr", "Learning rate of generator and discriminator.", "2e-4")
   number("--gan-l1", "Weight of the absolute error.", "100")
   parser:flag("--checks", "Also attack ACL with PGD-20, restarts and transfer.")
+  integer("--check-samples", "Images these attacks are run on.", 1, "500")
   parser:flag("--no-pictures", "Draw no charts and grids.")
 end
 
@@ -117,8 +118,8 @@ function M.run(options)
       epochs = options.gan_epochs, batch = options.gan_batch, width = options.gan_width,
       lr = options.gan_lr, l1 = options.gan_l1,
     },
-    checks = options.checks, pictures = not options.no_pictures, seed = options.seed,
-    quiet = options.quiet,
+    checks = options.checks, check_samples = options.check_samples,
+    pictures = not options.no_pictures, seed = options.seed, quiet = options.quiet,
   }
   local text = text_of(result)
   result.table, result.sketch = nil, nil
