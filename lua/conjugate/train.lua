@@ -159,7 +159,8 @@ end
 
 local function evaluate_epoch(job, record)
   if not job.opts.test then return end
-  local hits, n = metrics.count(job.net, job.opts.test, { quiet = true, batch = job.opts.test_batch })
+  local hits, n = metrics.count(job.net, job.opts.test,
+    { quiet = true, batch = job.opts.test_batch })
   local low, high = wilson.interval(hits, n)
   record.ta, record.ta_interval, record.n = 100 * hits / n, { 100 * low, 100 * high }, n
   if not job.opts.quiet and os.getenv "CONJUGATE_QUIET" ~= "1" then
@@ -254,8 +255,11 @@ local function stop(job)
   if job.whole and not finished then pcall(save_state, job) end
   job.history.interrupted = true
   if job.opts.on_interrupt == "return" then return end
-  local advice = finished and job.run.dir .. " is finished" or job.run and ("the same command goes on from %s"):format(job.run.dir)
-    or "the network keeps what it has learnt"
+  local advice = "the network keeps what it has learnt"
+  if job.run then
+    advice = finished and "%s is finished" or "the same command goes on from %s"
+    advice = advice:format(job.run.dir)
+  end
   error(("interrupted: fit stopped in epoch %d of %d after %d steps; %s")
     :format(job.epoch, job.opts.epochs, job.step, advice), 0)
 end

@@ -157,8 +157,8 @@ describe("fit", function()
     opts.on_step = function(info)
       if info.step == 10 then core.interrupt_signal() end
     end
-    assert.error_matches(function() fit(opts) end, "^interrupted: fit stopped in epoch 2 of 4 after "
-      .. "10 steps; the same command goes on from")
+    assert.error_matches(function() fit(opts) end, "^interrupted: fit stopped in epoch 2 of 4 "
+      .. "after 10 steps; the same command goes on from")
     opts.on_step = nil
     local _, history = fit(opts)
     assert.equal(10, history.resumed_at)

@@ -5,20 +5,16 @@ local cli = require "conjugate.cli"
 local M = {}
 
 M.summary = "measure clean and robust accuracy of a checkpoint"
-M.description = "Evaluates a checkpoint on a data set, clean and under each attack named. eps "
-  .. "and alpha "
-  .. "are in pixel units ([0, 1]) and may be fractions. RA_paper is the accuracy on the last "
-  .. "iterates of "
-  .. "every sample; RA_worst counts a sample only if no iterate was misclassified."
+M.description = "Evaluates a checkpoint on a data set, clean and under each attack named. eps and "
+  .. "alpha are in pixel units ([0, 1]) and may be fractions. RA_paper is the accuracy on the "
+  .. "last iterates of every sample; RA_worst counts a sample only if no iterate was misclassified."
 M.examples = {
-  { "attack --checkpoint runs/a/model.safetensors --data mnist --attack pgd --eps 0.1 --alpha "
-    .. "0.025 "
-    .. "--steps 4", "the paper's MNIST setting" },
+  { "attack --checkpoint runs/a/model.safetensors --data mnist --attack pgd --eps 0.1 "
+    .. "--alpha 0.025 --steps 4", "the paper's MNIST setting" },
   { "attack --checkpoint runs/b/model.safetensors --attack fgsm --attack bim --eps 8/255 "
-    .. "--limit 500 "
-    .. "--records runs/b/records.csv --json", "two attacks on 500 images, one record a sample" },
+    .. "--limit 500 --records runs/b/records.csv --json",
+    "two attacks on 500 images, one record a sample" },
 }
-
 M.order = { "ta", "ra_paper", "ra_worst", "n", "seconds", "ta_interval", "ra_paper_interval",
   "ra_worst_interval", "counts", "checkpoint", "data", "split", "seed", "attacks", "name",
     "options" }

@@ -4,8 +4,7 @@ local M = {}
 
 M.summary = "fetch a data set"
 M.description = "Downloads the files of a data set from their official home into the cache "
-  .. "folder, or "
-  .. "into --out, and checks their sha256."
+  .. "folder, or into --out, and checks their sha256."
 M.examples = {
   { "data fetch mnist", "puts MNIST where conjugate.data.load finds it" },
   { "data fetch cifar10 --out /data", "puts it under /data; set CONJUGATE_DATA=/data then" },

@@ -60,8 +60,8 @@ local function blas()
   local found, library = pcall(ffi.load, "libopenblas.so.0")
   if not found then return "warn", "not found by the name libopenblas.so.0" end
   local status, build, hint = M.judge_blas(library.openblas_get_parallel())
-  return status, ("%s, %s"):format(build, (ffi.string(library.openblas_get_config()):gsub("%s+$",
-    ""))), hint
+  local config = ffi.string(library.openblas_get_config()):gsub("%s+$", "")
+  return status, ("%s, %s"):format(build, config), hint
 end
 
 local function gnuplot()
@@ -90,8 +90,9 @@ end
 local function data_check(name)
   return function()
     local train, test = require("conjugate").data.load(name)
-    if train then return "ok", ("%d training and %d test images"):format(train:size(),
-      test:size()) end
+    if train then
+      return "ok", ("%d training and %d test images"):format(train:size(), test:size())
+    end
     if name == "mini" then return "fail", "not found", test end
     return "warn", "not found", test
   end
@@ -114,8 +115,9 @@ function M.run()
   for _, check in ipairs(checks()) do
     local ok, status, value, hint = pcall(check[2])
     if not ok then status, value, hint = "fail", tostring(status), nil end
-    result.checks[#result.checks + 1] = { name = check[1], status = status, value = value,
-      hint = hint }
+    result.checks[#result.checks + 1] = {
+      name = check[1], status = status, value = value, hint = hint,
+    }
     result.failed = result.failed or status == "fail"
     lines[#lines + 1] = ("%-5s %-22s %s"):format(status, check[1], value)
     if hint then lines[#lines + 1] = ("      %-22s %s"):format("", hint) end

@@ -35,7 +35,8 @@ end
 function M.integer(low)
   return function(text)
     local value = tonumber(text)
-    if value and value == math.floor(value) and value >= low and value < 2 ^ 53 then return value end
+    local whole = value and value == math.floor(value) and value < 2 ^ 53
+    if whole and value >= low then return value end
     return nil, ("expected a whole number, %d or more, got %s"):format(low, text)
   end
 end
@@ -107,9 +108,11 @@ local function complain(text)
   io.stderr:write("conjugate: ", text, "\n")
 end
 
--- "lua/conjugate/x.lua:12: text" tells a user nothing; the text does.
+-- A line of the package or of its launcher tells a user nothing; a line of the user's script does.
 local function without_position(message)
-  return (tostring(message):gsub("^[^\n]-%.lua:%d+: ", ""))
+  local text = tostring(message)
+  text = text:gsub("^[^\n:]-conjugate/[%w_/]+%.lua:%d+: ", "")
+  return (text:gsub("^[^\n:]-conjugate:%d+: ", ""))
 end
 
 local function wants_help(args, last)
@@ -123,12 +126,14 @@ local function set_up(options)
   local cj = require "conjugate"
   if options.threads then cj.threads(options.threads) end
   cj.seed(options.seed)
+  require("conjugate.core").interrupt_arm(true)
 end
 
 -- Writes and prints what a command gave; answers the exit code.
 local function deliver(command, options, result, text)
   if options.out and not command.out then
-    local ok, message = require("conjugate.run.files").write_json(options.out, result, command.order)
+    local files = require "conjugate.run.files"
+    local ok, message = files.write_json(options.out, result, command.order)
     if not ok then
       complain(message)
       return FAILED
@@ -157,9 +162,11 @@ local function execute(command, options)
   end
   if ok and result then return deliver(command, options, result, text) end
   local message = ok and text or result
+  local stopped = tostring(message):find("interrupted", 1, true)
+  if stopped then message = tostring(message):match "interrupted: .*" or "interrupted" end
   if not options.debug then message = without_position(message) end
   complain(message or "failed")
-  return tostring(message):find "interrupted" and INTERRUPTED or FAILED
+  return stopped and INTERRUPTED or FAILED
 end
 
 --- Runs the command line.
@@ -173,7 +180,7 @@ function M.main(args)
     return OK
   end
   if name == "--version" then
-    print("conjugate " .. require("conjugate")._VERSION)
+    print(require("conjugate")._VERSION)
     return OK
   end
   local command = find(name)

@@ -37,30 +37,40 @@ local function read_option(words, i)
   return key, has_value and following or nil, i + (has_value and 2 or 1)
 end
 
+-- The words before FILE are for the command alone; answers FILE's place.
+local function before_file(words, own)
+  local i = 1
+  while words[i] and words[i]:find "^%-" do
+    local _, _, following = read_option(words, i)
+    for k = i, following - 1 do own[#own + 1] = words[k] end
+    i = following
+  end
+  return i
+end
+
+-- The command hears of the options that every command takes.
+local function pass_back(own, key, value)
+  if not takes_value[key] and not is_flag[key] then return end
+  own[#own + 1] = "--" .. key
+  if takes_value[key] then own[#own + 1] = value end
+end
+
 --- Divides the words into those for the command and the options for the script.
 -- @tparam {string,...} words all words after `run`
 -- @treturn {string,...} words for the command
 -- @treturn table options for the script
 function M.split(words)
-  local own, options, i = {}, {}, 1
-  while i <= #words and words[i]:find "^%-" do
-    local key, value, following = read_option(words, i)
-    for k = i, following - 1 do own[#own + 1] = words[k] end
-    if key then options[key] = value == nil and true or value_of(value) end
-    i = following
-  end
+  local own, options = {}, {}
+  local i = before_file(words, own)
   own[#own + 1] = words[i]
   i = i + 1
   while i <= #words do
     local key, value, following = read_option(words, i)
-    if not key then
-      options[#options + 1] = value_of(words[i])
-    else
+    if key then
       options[key:gsub("-", "_")] = value == nil and true or value_of(value)
-      if takes_value[key] or is_flag[key] then
-        own[#own + 1] = "--" .. key
-        if value ~= nil then own[#own + 1] = value end
-      end
+      pass_back(own, key, value)
+    else
+      options[#options + 1] = value_of(words[i])
     end
     i = following
   end
@@ -71,7 +81,9 @@ function M.run(options)
   local chunk, message = loadfile(options.file)
   if not chunk then return nil, message end
   local passed = options.passed or {}
-  passed.seed = options.seed
+  for _, key in ipairs { "seed", "out", "json", "quiet", "threads" } do
+    if passed[key] == nil then passed[key] = options[key] end
+  end
   local result = chunk(passed)
   if type(result) ~= "table" then result = { done = true } end
   return result

@@ -4,13 +4,15 @@ local M = {}
 
 M.summary = "check this installation against closed forms"
 M.description = "Attacks on an affine model with known distances, gradients against central "
-  .. "differences, the data set that comes with the package, equal bytes for any number of threads, "
-  .. "files. Prints what was measured against what was expected."
+  .. "differences, the data set that comes with the package, equal bytes for any number of "
+  .. "threads, files. Prints what was measured against what was expected."
 M.examples = {
   { "selftest", "one line for each check; exits non-zero when one fails" },
   { "selftest --json", "the same for programs" },
 }
-M.order = { "failed", "passed", "checks", "group", "name", "ok", "measured", "expected", "tolerance" }
+M.order = {
+  "failed", "passed", "checks", "group", "name", "ok", "measured", "expected", "tolerance",
+}
 
 local function show(value)
   if type(value) == "number" then return ("%.6g"):format(value) end

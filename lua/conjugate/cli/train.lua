@@ -5,9 +5,9 @@ local cli = require "conjugate.cli"
 local M = {}
 
 M.summary = "train a model, or go on with a run that was stopped"
-M.description = "Trains a model and writes a run directory: config.json, metrics.jsonl and, at the end, "
-  .. "model.safetensors. Killed at any moment, the same command goes on and ends with the same bytes. "
-  .. "The paper's plain setting is --batch 128 --lr 1e-3 --schedule none."
+M.description = "Trains a model and writes a run directory: config.json, metrics.jsonl and, at "
+  .. "the end, model.safetensors. Killed at any moment, the same command goes on and ends with "
+  .. "the same bytes. The paper's plain setting is --batch 128 --lr 1e-3 --schedule none."
 M.examples = {
   { "train --model convnet --data mnist --epochs 1 --seed 1 --out runs/a",
     "the final checkpoint is runs/a/model.safetensors" },
@@ -19,8 +19,8 @@ M.order = { "ta", "n", "checkpoint", "epochs", "steps", "seconds" }
 
 function M.define(parser)
   parser:option("--model", "Name of the model."):argname "<name>":default "convnet"
-  parser:option("--set", "Option of the model, as KEY=VALUE; may be repeated."):argname "<key=value>"
-    :count "*"
+  parser:option("--set", "Option of the model, as KEY=VALUE; may be repeated.")
+    :argname "<key=value>":count "*"
   parser:option("--data", "Name of the data set."):argname "<name>":default "mini"
   parser:option("--epochs", "Passes over the training set."):argname "<n>":default "1"
     :convert(cli.integer(0))
@@ -59,7 +59,9 @@ local function kept_epochs(text)
   local list = {}
   for word in text:gmatch "[^,]+" do
     local epoch = tonumber(word)
-    if not epoch then return nil, ("expected all or epochs such as 1,2,5 for --keep, got %s"):format(text) end
+    if not epoch then
+      return nil, ("expected all or epochs such as 1,2,5 for --keep, got %s"):format(text)
+    end
     list[#list + 1] = epoch
   end
   return list
@@ -81,7 +83,8 @@ local function fit_options(options, keep, test)
   local momentum = options.momentum and { momentum = options.momentum }
   return {
     epochs = options.epochs, batch = options.batch, lr = options.lr, optimizer = options.optimizer,
-    optimizer_options = momentum, weight_decay = options.weight_decay, schedule = options.schedule ~= "none" and options.schedule or nil,
+    optimizer_options = momentum, weight_decay = options.weight_decay,
+    schedule = options.schedule ~= "none" and options.schedule or nil,
     augment = options.augment, keep = keep, test = test, out = options.out, seed = options.seed,
     checkpoint_seconds = options.checkpoint_seconds, quiet = options.quiet,
   }
@@ -90,7 +93,8 @@ end
 local function describe(options, history)
   local last = history.epochs[#history.epochs] or {}
   local result = {
-    ta = last.ta, ta_interval = last.ta_interval, n = last.n, loss = last.loss, model = options.model,
+    ta = last.ta, ta_interval = last.ta_interval, n = last.n, loss = last.loss,
+      model = options.model,
     data = options.data, seed = options.seed, epochs = options.epochs, steps = history.steps,
     seconds = history.seconds, checkpoint = options.out .. "/model.safetensors",
     resumed_at = history.resumed_at, finished_before = history.finished_before,
@@ -110,7 +114,9 @@ function M.run(options)
   local train, test = M.load_data(options.data, options.limit)
   if not train then return nil, test end
   local build = cj.models[options.model]
-  if not build then return nil, ("there is no model %s; conjugate list models"):format(options.model) end
+  if not build then
+    return nil, ("there is no model %s; conjugate list models"):format(options.model)
+  end
   options.out = options.out or ("runs/%s-%s-s%d"):format(options.model, options.data, options.seed)
   extra.data = train
   local net = build(extra)

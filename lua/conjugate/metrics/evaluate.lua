@@ -35,16 +35,19 @@ local function fresh_tally(attack)
   }
 end
 
+local function one(condition)
+  return condition and 1 or 0
+end
+
 -- Adds one sample's record to the tally of an attack; answers the two verdicts.
 local function count_sample(tally, record, label)
   local right = record.pred_clean == label
   local paper, worst = record.pred_adv == label, right and not record.broken
-  tally.paper = tally.paper + (paper and 1 or 0)
-  tally.worst = tally.worst + (worst and 1 or 0)
-  tally.right = tally.right + (right and 1 or 0)
+  local masked = record.backwards > 0 and record.zeros >= record.backwards
+  tally.paper, tally.worst = tally.paper + one(paper), tally.worst + one(worst)
+  tally.right, tally.masked = tally.right + one(right), tally.masked + one(masked)
   tally.statuses[record.status] = tally.statuses[record.status] + 1
   tally.zeros, tally.steps = tally.zeros + record.zeros, tally.steps + record.backwards
-  tally.masked = tally.masked + (record.backwards > 0 and record.zeros >= record.backwards and 1 or 0)
   tally.forwards = tally.forwards + record.forwards
   tally.backwards = tally.backwards + record.backwards
   if right and not worst then
@@ -89,13 +92,15 @@ local function clean_batch(work, x, y, first)
     for i, hit in ipairs(hits) do right[i] = hit == 1 end
     local paper, worst = {}, {}
     for i, hit in ipairs(right) do paper[i], worst[i] = true, hit end
-    return { x = x, y = y, first = first, labels = labels, right = right, paper = paper, worst = worst }
+    return {
+      x = x, y = y, first = first, labels = labels, right = right, paper = paper, worst = worst,
+    }
   end)
 end
 
 local function count_true(list)
   local count = 0
-  for _, item in ipairs(list) do count = count + (item and 1 or 0) end
+  for _, item in ipairs(list) do count = count + one(item) end
   return count
 end
 
@@ -164,7 +169,8 @@ end
 
 local function check_attacks(attacks)
   if attacks == nil then return {} end
-  if type(attacks) == "table" and attacks.name and getmetatable(attacks) then attacks = { attacks } end
+  local single = type(attacks) == "table" and attacks.name and getmetatable(attacks)
+  if single then attacks = { attacks } end
   check.table("evaluate", "attacks", attacks)
   for i, attack in ipairs(attacks) do
     check.callable("evaluate", ("attacks[%d]"):format(i), attack)

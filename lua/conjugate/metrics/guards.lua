@@ -15,8 +15,8 @@ end
 -- @param net a network; plain functions have no mode and pass
 function M.mode(fn, net)
   if type(net) == "table" and net.training then
-    fail(fn, "the network is in train mode, so dropout and batch statistics would decide the answer; "
-      .. "call net:eval() first")
+    fail(fn, "the network is in train mode, so dropout and batch statistics would decide the "
+      .. "answer; call net:eval() first")
   end
 end
 
@@ -26,8 +26,8 @@ end
 function M.pixels(fn, x)
   local low, high = x:min():item(), x:max():item()
   if not (low >= -PIXEL_SLACK and high <= 1 + PIXEL_SLACK) then
-    fail(fn, "pixels must lie in [0, 1], but these lie in [%.4g, %.4g]; eps is in these units: divide "
-      .. "bytes by 255 and put normalisation into the model as its first layer", low, high)
+    fail(fn, "pixels must lie in [0, 1], but these lie in [%.4g, %.4g]; eps is in these units: "
+      .. "divide bytes by 255 and put normalisation into the model as its first layer", low, high)
   end
 end
 
@@ -38,7 +38,8 @@ end
 -- @tparam ?integer classes K, when known
 function M.logits(fn, z, batch, classes)
   if z:dim() ~= 2 or z:size(1) ~= batch then
-    fail(fn, "the model must give logits [%d, K], but gave [%s]", batch, table.concat(z.shape, ", "))
+    local shape = table.concat(z.shape, ", ")
+    fail(fn, "the model must give logits [%d, K], but gave [%s]", batch, shape)
   end
   if classes and z:size(2) ~= classes then
     fail(fn, "the model gives %d logits, but the data have %d classes", z:size(2), classes)
@@ -50,8 +51,9 @@ function M.logits(fn, z, batch, classes)
   if z:size(2) < 2 or low < 0 then return end
   local sums = z:sum(2)
   if sums:min():item() > 1 - SUM_SLACK and sums:max():item() < 1 + SUM_SLACK then
-    fail(fn, "the model gives probabilities where logits are expected: no output is negative and each "
-      .. "row sums to 1; leave the last softmax out, or the gradients of confident samples vanish")
+    fail(fn, "the model gives probabilities where logits are expected: no output is negative and "
+      .. "each row sums to 1; leave the last softmax out, or the gradients of confident samples "
+      .. "vanish")
   end
 end
 
@@ -62,8 +64,8 @@ end
 function M.repeatable(fn, first, second)
   local gap = (first - second):abs():max():item()
   if gap ~= 0 then
-    fail(fn, "the model gives different logits for the same input (they differ by %.3g); is it in train "
-      .. "mode, or random? Attacks need a fixed function", gap)
+    fail(fn, "the model gives different logits for the same input (they differ by %.3g); is it in "
+      .. "train mode, or random? Attacks need a fixed function", gap)
   end
 end
 
@@ -74,8 +76,8 @@ end
 -- @tparam integer n samples
 function M.gradients(fn, attack, zero, n)
   if n > 0 and zero == n then
-    fail(fn, "%s saw an all-zero input gradient for all %d samples, so it could not attack; the model "
-      .. "may saturate, quantise or cut the tape (detach)", attack, n)
+    fail(fn, "%s saw an all-zero input gradient for all %d samples, so it could not attack; the "
+      .. "model may saturate, quantise or cut the tape (detach)", attack, n)
   end
 end
 

@@ -13,8 +13,9 @@ return setmetatable(M, {
     local value
     if file then
       value = require("conjugate.metrics." .. file)[name]
-    elseif type(name) == "string" and package.searchpath("conjugate.metrics." .. name, package.path) then
-      value = require("conjugate.metrics." .. name)
+    elseif type(name) == "string" then
+      local module = "conjugate.metrics." .. name
+      value = package.searchpath(module, package.path) and require(module) or nil
     end
     rawset(self, name, value)
     return value

@@ -35,7 +35,8 @@ local function options_text(options)
 end
 
 local function row(name, percent, interval, count, n)
-  return ("%-34s %7.2f %%  [%6.2f, %6.2f]  %d/%d"):format(name, percent, interval[1], interval[2], count, n)
+  return ("%-34s %7.2f %%  [%6.2f, %6.2f]  %d/%d"):format(name, percent, interval[1], interval[2],
+    count, n)
 end
 
 local function attack_rows(lines, attack)
@@ -64,9 +65,9 @@ M.names = { ta = "TA", ra_paper = "RA (paper)", ra_worst = "RA (worst case)" }
 -- @tparam table result what cj.evaluate gives
 -- @treturn string several lines
 function M.text(result)
+  local title = ("%s, n = %d"):format(result.data or "data", result.n)
   local lines = {
-    ("%-34s %9s  %-16s  %s"):format(("%s, n = %d"):format(result.data or "data", result.n), "percent",
-      "95 % (Wilson)", "count"),
+    ("%-34s %9s  %-16s  %s"):format(title, "percent", "95 % (Wilson)", "count"),
     row("TA", result.ta, result.ta_interval, result.counts.ta, result.n),
   }
   for _, attack in ipairs(result.attacks) do attack_rows(lines, attack) end

@@ -22,7 +22,10 @@ end
 
 -- The prompt's own frames say nothing to its user.
 local function traceback(message)
-  if type(message) == "string" and message:find "interrupted$" then return "interrupted" end
+  if type(message) == "string" then
+    if message:find "interrupted$" then return "interrupted" end
+    if message:find "^interrupted:" then return message end
+  end
   local text = debug.traceback(tostring(message), 2)
   return (text:gsub("\n[^\n]*%[C%]: in function 'xpcall'.*$", ""))
 end

@@ -8,8 +8,8 @@ local function input(...)
   return cj.random.rand({ ... }, "float64", 12345):mul(2):sub(1)
 end
 
--- Largest difference between the gradient and central differences, relative to the largest gradient.
--- The function is made a number by a fixed weighting of its results.
+-- Largest difference between the gradient and central differences, relative to the largest
+-- gradient. The function is made a number by a fixed weighting of its results.
 local function worst_error(f, x)
   local weights
   local function value(at)

@@ -1,8 +1,8 @@
 --- Closed-form checks of an installation: `conjugate selftest`.
 --
 -- A group of checks is a file of this folder that returns a function of `report`; it calls
--- report(name, measured, expected, tolerance) for each check. Numbers pass within the tolerance, all
--- other values when they are equal.
+-- report(name, measured, expected, tolerance) for each check. Numbers pass within the tolerance,
+-- all other values when they are equal.
 -- @module conjugate.selftest
 local M = {}
 
@@ -27,8 +27,8 @@ local function run_group(name, rows)
   if ok then return end
   if tostring(message):find("interrupted", 1, true) then error(message, 0) end
   rows[#rows + 1] = {
-    group = name, name = "runs without an error", measured = tostring(message), expected = "no error",
-    ok = false,
+    group = name, name = "runs without an error", measured = tostring(message),
+    expected = "no error", ok = false,
   }
 end
 

@@ -32,7 +32,8 @@ describe("progress", function()
   end)
 
   it("never writes past the width of the terminal", function()
-    local p, out, pass = bench { label = "x", total = 9, terminal = true, columns = 30, utf8 = true }
+    local p, out, pass = bench { label = "x", total = 9, terminal = true, columns = 30,
+      utf8 = true }
     pass(1)
     p:update(3, ("y"):rep(200))
     local text = out[1]:gsub("^\r", ""):gsub("\27%[K$", "")

@@ -49,10 +49,11 @@ local function generator(seed)
   end
 end
 
---- Kills a command `kills` times, each time after a random part of `seconds`, then runs it to its end.
+--- Kills a command `kills` times, each time after a random part of `seconds`, then runs it to its
+-- end.
 -- @tparam string command for a shell
--- @tparam table opts `kills`, `seconds` (longest wait before a kill), `seed`, `log` (file that gets the
--- output), `on_kill` (function of number, seconds waited and whether it was still running)
+-- @tparam table opts `kills`, `seconds` (longest wait before a kill), `seed`, `log` (file that gets
+-- the output), `on_kill` (function of number, seconds waited and whether it was still running)
 -- @treturn integer exit code of the last, undisturbed start
 -- @treturn integer starts that were still running when they were killed
 function M.torture(command, opts)
