@@ -351,6 +351,12 @@ static void push_trace(lua_State *L, const cj_trace *trace, int64_t count) {
 /* --- the call ----------------------------------------------------------------------------------
  */
 
+/* Does this thread round tiny numbers to 0? Then signs of tiny gradients are lost. */
+static bool flushes_to_zero(void) {
+  volatile float tiny = 1e-38F;
+  return tiny * 0.01F == 0;
+}
+
 /* A contiguous int64 list of n numbers from the tensor at index i, pushed; NULL for nil. */
 static const int64_t *push_list(lua_State *L, int i, const char *name, int64_t n) {
   char text[GOT_TEXT];
@@ -399,7 +405,8 @@ static job *push_job(lua_State *L) {
 }
 
 /* attack_run(model, x, y, targets, index, options, direction, watch)
- *   -> x_adv, columns, trace, { classes, probabilities, forwards, backwards (samples) }
+ *   -> x_adv, columns, trace, { classes, probabilities, forwards, backwards (samples),
+ *   flush_to_zero }
  * y, targets, index: int64 [N]; targets and index may be nil, so may direction and watch. */
 static int l_run(lua_State *L) {
   cj_attack a = {0};
@@ -442,6 +449,8 @@ static int l_run(lua_State *L) {
   set_count(L, "probabilities", (double)report.probabilities);
   set_count(L, "forwards", (double)oracle.forwards);
   set_count(L, "backwards", (double)oracle.backwards);
+  lua_pushboolean(L, flushes_to_zero());
+  lua_setfield(L, -2, "flush_to_zero");
   return 4;
 }
 

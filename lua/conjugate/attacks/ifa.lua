@@ -10,11 +10,15 @@
 -- [B], their places in the input from 1. `at` lists the n to be told, 0..steps; all when absent.
 -- The parts come one after the other, each with all its n.
 --
+-- `probe`: an attack that is started at every X_n told (paper: PGD); its accuracy is `robust_at`,
+-- by n. Give it `clip_box = false` when X_n may leave the box.
+--
 -- The result has, besides that of every attack, `delta` (X_N - X_0), `clip`, and lists over n =
 -- 0..N at index n + 1: `accuracy_at` (percent predicted as the label), `loss_at` (mean CE) and
 -- `frozen_at` (percent of samples whose gradient was exactly zero, so that they stand still;
 -- without the last n). `frozen` is the mean of the latter.
 -- @module conjugate.attacks.ifa
+-- With a probe also `robust_at[n]` (percent), by n itself, for the n that were told.
 -- @usage local r = cj.attacks.ifa { eps = 0.1, steps = 5 }(net, x, y)
 -- print(r.accuracy_at[1], r.accuracy_at[6])
 -- @source Zhang et al., arXiv 2205.01493, supplement, eq. 1-2
@@ -30,11 +34,17 @@ local function wanted_steps(o, name)
   return set
 end
 
--- The loop's watcher: passes on the iterates that are asked for.
-local function watcher(o, name, y)
+-- The loop's watcher: passes on the iterates that are asked for, and counts what the probe leaves.
+local function watcher(o, name, model, y, robust)
   local wanted = wanted_steps(o, name)
   return function(n, x, rows)
-    if not wanted or wanted[n] then o.hook(n, x, core.attack_rows(y, rows), rows) end
+    if wanted and not wanted[n] then return end
+    local labels = core.attack_rows(y, rows)
+    if o.hook then o.hook(n, x, labels, rows) end
+    if o.probe then
+      local r = o.probe(model, x, labels, { index = rows - 1, paper = true, quiet = true })
+      robust[n] = (robust[n] or 0) + r:accuracy() * r.n / y:size(1)
+    end
   end
 end
 
@@ -56,12 +66,15 @@ end
 local function call(attack, model, x, y, opts)
   local o, passed = attack.options, {}
   for key, v in pairs(opts or {}) do passed[key] = v end
-  if o.hook then
+  local robust
+  if o.hook or o.probe then
     local labels = type(y) == "table" and core.tensor(y, "int64") or y
-    passed.watch = watcher(o, attack.name, labels)
+    robust = {}
+    passed.watch = watcher(o, attack.name, model, labels, robust)
   end
   local r = run(attack, model, x, y, passed)
   r.clip, r.delta = o.clip, r.x_adv - x:detach()
+  r.robust_at = o.probe and robust or nil
   add_trajectory(r)
   return r
 end
@@ -76,6 +89,7 @@ return define {
     steps = { "integer", 200 },
     clip = "none",
     hook = { "callable" },
+    probe = { "callable" },
     at = { "table" },
   },
   prepare = function(o, name)

@@ -96,6 +96,19 @@ describe("ifa", function()
     for i = 1, 7 do assert.same(rows[i], r.x_adv[i]:reshape({ -1 }):table()) end
   end)
 
+  it("measures the accuracy under a probe that starts at X_n, for any batch", function()
+    local net, x, y = check_attack.network(8)
+    local pgd = cj.attacks.pgd { eps = 0.04, clip_box = false }
+    local o = { eps = 0.05, steps = 4, at = { 0, 2, 4 }, probe = pgd }
+    local r = cj.attacks.ifa(o)(net, x, y)
+    assert.is_nil(r.robust_at[1])
+    assert.near(pgd(net, x, y, { paper = true }):accuracy(), r.robust_at[0], 1e-9)
+    assert.is_true(r.robust_at[2] >= r.robust_at[0])
+    assert.near(100, r.robust_at[4], 1e-9)
+    local parts = cj.attacks.ifa(o)(net, x, y, { batch = 3 })
+    for n, v in pairs(r.robust_at) do assert.near(v, parts.robust_at[n], 1e-9) end
+  end)
+
   it("may attack from inside its hook", function()
     local net, x, y = check_attack.network(4)
     local pgd, robust = cj.attacks.pgd { eps = 0.03, clip_box = false, paper = true }, {}

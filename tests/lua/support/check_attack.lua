@@ -298,8 +298,9 @@ end
 
 --- Runs all laws as specs; call it inside `describe`.
 -- @tparam table spec `make` (family), `options` (with eps), `ball` (norm of the ball that must
---   hold, nil: none), `low`, `high` (box, 0 and 1), `steps` (it has that option), `losses` (it takes
---   `loss`), `every` (it moves all samples), `monotone` (list of options, each a larger budget)
+--   hold, nil: none), `low`, `high` (box, 0 and 1), `steps` (it has that option), `losses` (it
+--   takes `loss`), `every` (it moves all samples), `monotone` (list of options, each a larger
+--   budget)
 function M.laws(it, spec)
   function spec.with(more)
     local o = {}

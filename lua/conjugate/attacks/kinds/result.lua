@@ -1,9 +1,9 @@
 --- What an attack gives: the perturbed inputs and a record of every sample.
 --
 -- Fields: `attack` (name), `options`, `n`, `x_adv` (like x), `classes`, `loss` (the loss that was
--- climbed), `seed`, `seconds`, `warnings`, `trace`, `counts` (verdict -> number of samples),
--- `forwards_total`, `backwards_total` (samples that went through the model), and columns, each a
--- list with one entry a sample:
+-- climbed), `seed`, `seconds`, `flush_to_zero` (tiny gradients are rounded to 0), `warnings`,
+-- `trace`, `counts` (verdict -> number of samples), `forwards_total`, `backwards_total` (samples
+-- that went through the model), and columns, each a list with one entry a sample:
 --
 -- - `label`, `target` (-1: untargeted), `pred_clean`, `pred_adv`: classes from 0
 -- - `status`: "ALREADY" (the goal was met before the attack), "SUCCESS", "FAIL" or "NAN"
@@ -117,7 +117,8 @@ end
 function M.new(attack, loop, x_adv, columns, trace, report, label)
   local r = {
     attack = attack.name, options = attack.options, x_adv = x_adv, n = #label, label = label,
-    trace = trace, report = report, classes = report.classes, loss = loop.loss, seed = loop.seed,
+    trace = trace, report = report,
+    flush_to_zero = report.flush_to_zero, classes = report.classes, loss = loop.loss, seed = loop.seed,
     paper = loop.every and not loop.best and not loop.early,
     forwards_total = report.forwards, backwards_total = report.backwards, warnings = {},
     counts = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
