@@ -5,7 +5,7 @@ local define = require("conjugate.models.define").define
 
 --- [B, channels, size, size] -> logits [B, classes].
 -- @function convnet
--- @tparam[opt] table options data, or channels (1), size (28, at least 12), classes (10); normalize
+-- @tparam[opt] table options data, or channels (1), size (28, at least 16), classes (10); normalize
 -- @treturn Module
 -- @raise wrong or unknown options
 -- @source LeCun et al., Proc. IEEE 86 (1998); Zhang et al., arXiv 2205.01493

@@ -63,9 +63,9 @@ describe("models against PyTorch", function()
       net:train(mode == "train")
       local found = distances(net, pass)
       if report then
-        print(("%-26s %-5s logits %.1e loss %.1e input %.1e parameters %.1e (%s) buffers %.1e"):format(
-          case.title, mode, found.logits, found.loss, found.input, found.parameters, found.which,
-          found.buffers))
+        local text = "%-26s %-5s logits %.1e loss %.1e input %.1e parameters %.1e (%s) buffers %.1e"
+        print(text:format(case.title, mode, found.logits, found.loss, found.input,
+          found.parameters, found.which, found.buffers))
       end
       for name, d in pairs(found) do
         if type(d) == "number" then

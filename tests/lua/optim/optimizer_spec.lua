@@ -99,6 +99,7 @@ describe("a schedule", function()
     local optimizer = cj.optim.sgd({ cj.zeros { 1 } })
     local state = cj.optim.schedules.step(optimizer):state_dict()
     local cosine = cj.optim.schedules.cosine(optimizer, { steps = 3 })
-    assert.error_matches(function() cosine:load_state_dict(state) end, "expected a state of the cosine")
+    assert.error_matches(function() cosine:load_state_dict(state) end,
+      "expected a state of the cosine")
   end)
 end)

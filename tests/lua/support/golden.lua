@@ -1,6 +1,6 @@
 --- Golden values: the closed rule for weights and inputs, and the comparison with summaries that
--- tests/golden/make_golden.py wrote. The rule must agree with `numbers` there to the last bit; every
--- step is exact in double precision.
+-- tests/golden/make_golden.py wrote. The rule must agree with `numbers` there to the last bit;
+-- every step is exact in double precision.
 local cj = require "conjugate"
 local json = require "dkjson"
 
@@ -31,8 +31,12 @@ function M.numbers(name, sizes)
   return ((s + 0.25) / 32760.5 - 1):reshape(sizes)
 end
 
-local function signs(name, n)
-  return M.numbers(name, { n }):sign()
+-- s^T G t with fixed signs s and t, where G is the tensor as a matrix [first size, rest].
+local function projection(name, t)
+  local g = t:reshape { t:dim() > 0 and t:size(1) or 1, -1 }
+  local left = M.numbers(name .. "/s", { 1, g:size(1) }):sign()
+  local right = M.numbers(name .. "/t", { g:size(2), 1 }):sign()
+  return cj.matmul(cj.matmul(left, g), right):item()
 end
 
 local function positions(name, count)
@@ -103,11 +107,12 @@ local function dot(a, b)
   return (a * b):sum():item()
 end
 
---- How far a tensor is from a summary: the largest of the relative difference of norms, of the eight
--- entries in units of the largest entry, and of the two projections in units of the norm. A gradient
--- that is zero in exact arithmetic is measured by the gradient beside it.
+--- How far a tensor is from a summary: the largest of the relative difference of norms, of the
+-- eight entries in units of the largest entry, and of the two projections in units of the norm. A
+-- gradient that is zero in exact arithmetic is measured by the gradient beside it.
 function M.distance(t, golden)
-  local flat = t:detach():to("float64"):reshape { -1 }
+  local exact = t:detach():to("float64")
+  local flat = exact:reshape { -1 }
   local norm = dot(flat, flat) ^ 0.5
   assert(table.concat(t.shape, ",") == table.concat(golden.shape, ","), golden.name .. ": shape")
   if golden.beside then return norm / golden.beside end
@@ -117,7 +122,7 @@ function M.distance(t, golden)
     worst = math.max(worst, math.abs(flat[p] - golden.entries[i]) / math.max(golden.max, 1e-30))
   end
   for k = 1, 2 do
-    local got = dot(flat, signs(golden.name .. "/" .. k, flat:numel()))
+    local got = projection(golden.name .. "/" .. k, exact)
     worst = math.max(worst, math.abs(got - golden.projections[k]) / unit)
   end
   return worst ~= worst and math.huge or worst
