@@ -1,6 +1,7 @@
 --- How modules show themselves: `print(net)` and `net:summary`.
 -- @module conjugate.nn.describe
 local M = {}
+local LONG = 60 -- lines of a tree that `print` does not shorten
 
 --- Sizes of a tensor as text.
 -- @tparam Tensor tensor
@@ -73,27 +74,51 @@ local function heading(module)
     module.training and "training" or "evaluation")
 end
 
+local function row(path, part, shapes, count)
+  return {
+    ("  "):rep(depth(path)) .. last_part(path), title(part), shapes,
+    count > 0 and M.count(count) or "",
+  }
+end
+
+-- One row per module of the tree.
+local function all_rows(module)
+  local rows = {}
+  for _, entry in ipairs(module:named_modules()) do
+    local path, part = entry[1], entry[2]
+    if path ~= "" then rows[#rows + 1] = row(path, part, own_shapes(part), own_count(part)) end
+  end
+  return rows
+end
+
+-- One row per child, each with the count of all that is in it.
+local function outer_rows(module)
+  local rows = {}
+  for name, child in module:children() do
+    local parts = #child:named_modules() - 1
+    local shapes = parts > 0 and ("%d modules"):format(parts) or own_shapes(child)
+    rows[#rows + 1] = row(name, child, shapes, child:num_parameters())
+  end
+  return rows
+end
+
 --- The tree of a module: a heading, then one line per layer with shapes and counts.
 -- @tparam Module module
 -- @treturn string
 function M.tree(module)
   if #module._children == 0 then
-    return ("%s %s"):format(title(module), own_shapes(module)):gsub("%s+$", "")
+    return (("%s %s"):format(title(module), own_shapes(module)):gsub("%s+$", ""))
   end
-  local rows = {}
-  for _, entry in ipairs(module:named_modules()) do
-    local path, part = entry[1], entry[2]
-    if path ~= "" then
-      local count = own_count(part)
-      rows[#rows + 1] = {
-        ("  "):rep(depth(path)) .. last_part(path),
-        title(part),
-        own_shapes(part),
-        count > 0 and M.count(count) or "",
-      }
-    end
-  end
-  return heading(module) .. "\n" .. columns(rows)
+  return heading(module) .. "\n" .. columns(all_rows(module))
+end
+
+--- What `print` shows: the tree, or only its outermost modules when it is long.
+-- @tparam Module module
+-- @treturn string
+function M.short(module)
+  if #module:named_modules() <= LONG then return M.tree(module) end
+  return heading(module) .. "\n" .. columns(outer_rows(module)) ..
+    "\n  (net:tree() gives every layer)"
 end
 
 -- Runs f while every module without children reports its output to `seen`.

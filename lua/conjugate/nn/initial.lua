@@ -19,11 +19,6 @@ local function fans(fn, t)
   return shape[2] * area, shape[1] * area
 end
 
-local function store(t, values)
-  cj.no_grad(function() t:copy_(values) end)
-  return t
-end
-
 -- The standard deviation of He et al.: gain / sqrt(fan), gain^2 = 2 / (1 + slope^2).
 local function he_sd(fn, t, options)
   local fan_in, fan_out = fans(fn, t)
@@ -38,7 +33,7 @@ end
 -- @number value
 -- @treturn Tensor t
 function M.constant(t, value)
-  return cj.no_grad(function() return t:fill_(value) end)
+  return cj.no_grad(t.fill_, t, value)
 end
 
 --- Independent normal numbers.
@@ -47,7 +42,7 @@ end
 -- @number[opt=1] sd standard deviation
 -- @treturn Tensor t
 function M.normal(t, mean, sd)
-  return store(t, cj.randn(t.shape, t.dtype) * (sd or 1) + (mean or 0))
+  return cj.no_grad(t.normal_, t, mean or 0, sd or 1)
 end
 
 --- Independent uniform numbers in [low, high).
@@ -56,8 +51,7 @@ end
 -- @number[opt=1] high
 -- @treturn Tensor t
 function M.uniform(t, low, high)
-  low, high = low or 0, high or 1
-  return store(t, cj.rand(t.shape, t.dtype) * (high - low) + low)
+  return cj.no_grad(t.uniform_, t, low or 0, high or 1)
 end
 
 --- He's rule, normal: sd^2 = 2 / ((1 + slope^2) fan), which keeps the scale through ReLU layers.

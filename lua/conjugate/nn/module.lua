@@ -54,7 +54,7 @@ end
 local function class(name)
   check.string("class", "name", name)
   local made = {
-    class_name = name, __newindex = register, __call = call, __tostring = describe.tree,
+    class_name = name, __newindex = register, __call = call, __tostring = describe.short,
   }
   made.__index = made
   return setmetatable(made, { __index = Module, __call = construct })
@@ -312,6 +312,13 @@ end
 function Module:freeze(frozen)
   for _, p in ipairs(self:parameters()) do p.requires_grad = frozen == false end
   return self
+end
+
+--- Every layer of the module with the shapes of its parameters and their count, one a line; `print`
+-- gives the same, but only the outermost modules of a network of more than 60 parts.
+-- @treturn string
+function Module:tree()
+  return describe.tree(self)
 end
 
 --- Sizes of what every layer gives, for an input of the given sizes.

@@ -141,6 +141,17 @@ describe("a module", function()
     assert.equal("Linear(2, 1) weight [1, 2], bias [1]", tostring(nn.linear(2, 1)))
   end)
 
+  it("prints only the outermost modules when it is large", function()
+    local layers = {}
+    for i = 1, 70 do layers[i] = nn.relu() end
+    local text = tostring(nn.sequential { nn.sequential(layers), nn.linear(2, 1) })
+    assert.matches("  0  Sequential%(%)  70 modules\n", text)
+    assert.matches("net:tree%(%) gives every layer", text)
+    assert.equal(4, select(2, text:gsub("\n", "\n")) + 1)
+    assert.equal(73, select(2, nn.sequential({ nn.sequential(layers), nn.linear(2, 1) }):tree()
+      :gsub("\n", "\n")) + 1)
+  end)
+
   it("sums up output shapes without touching mode or running statistics", function()
     local text = net:summary { 2, 1, 4, 4 }
     assert.matches("conv +Conv2d%(1, 2, kernel 3%) +%[2, 2, 2, 2%] +20", text)
