@@ -15,6 +15,7 @@ return define {
   source = "LeCun et al. 1998",
   classifier = true,
   smallest = 16,
+  one_size = true,
   counts = {
     { { channels = 1, size = 28 }, 44426 },
     { { channels = 3, size = 32 }, 62006 },

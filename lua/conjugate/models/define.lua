@@ -45,13 +45,36 @@ local function read_config(model, given)
   return config
 end
 
+local function expected(channels, size)
+  local side = size and tostring(size)
+  return ("[B, %d, %s, %s]"):format(channels, side or "H", side or "W")
+end
+
+-- Puts a check of the input before the network's function, so that a picture of the wrong size is
+-- reported by the model's name and not by some layer's.
+local function guard(net, model, config)
+  local forward, name = net.forward, model.name
+  local channels = config.channels * (model.pictures or 1)
+  local size = model.one_size and config.size or nil
+  rawset(net, "forward", function(self, x)
+    check.tensor(name, "x", x, "float")
+    local shape = x.shape
+    if #shape ~= 4 or shape[2] ~= channels or size and (shape[3] ~= size or shape[4] ~= size) then
+      check.fail(name, "expected sizes %s for x, got [%s]", expected(channels, size),
+        table.concat(shape, ", "))
+    end
+    return forward(self, x)
+  end)
+end
+
 --- Makes the constructor of a model. The constructor takes `{ data = set }` or
 -- `{ channels =, size =, classes = }` (1, 28, 10), the model's own options, and
 -- `normalize = { mean = {...}, std = {...} }`, which puts a fixed normalisation before the first
 -- layer so that inputs stay pixels in [0, 1].
 -- @tparam table model `name`, `what`, `source`; `layers(c)` -> module; `options` of its own;
---  `smallest` size of picture; `classifier`, whether it has classes; `counts`, a list of
---  { options, number of parameters }, the published or worked-out sizes
+--  `smallest` size of picture; `one_size`, whether it takes no other size than the one it was made
+--  for; `pictures`, how many are joined along the channels (1); `classifier`, whether it has
+--  classes; `counts`, a list of { options, number of parameters }, published or worked out
 -- @treturn function constructor(options) -> Module with `config`
 function M.define(model)
   model.smallest = model.smallest or 1
@@ -63,6 +86,7 @@ function M.define(model)
       local n = config.normalize
       net = nn.sequential { { "normalize", nn.normalize(n.mean, n.std) }, { "model", net } }
     end
+    guard(net, model, config)
     config.model = model.name
     rawset(net, "config", config)
     return net

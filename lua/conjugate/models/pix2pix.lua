@@ -109,6 +109,7 @@ M.pix2pix_discriminator = define {
   source = "Isola et al. 2017",
   options = { width = { "integer", 32 } },
   smallest = 8,
+  pictures = 2,
   counts = {
     { { channels = 1, size = 28 }, 166689 },
     { { channels = 3, size = 32 }, 168737 },

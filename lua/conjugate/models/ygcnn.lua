@@ -16,6 +16,7 @@ return define {
   source = "Ghouzam 2017",
   classifier = true,
   smallest = 4,
+  one_size = true,
   counts = {
     { { channels = 1, size = 28 }, 887530 },
     { { channels = 3, size = 32 }, 1134890 },

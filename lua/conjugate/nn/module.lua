@@ -329,4 +329,4 @@ function Module:summary(sizes)
   return describe.summary(self, sizes)
 end
 
-return { class = class, is_module = is_module }
+return { class = class, is_module = is_module, keyed = keyed }

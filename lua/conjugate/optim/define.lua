@@ -5,7 +5,7 @@
 -- @module conjugate.optim.define
 local cj = require "conjugate"
 local check = require "conjugate.check"
-local nn = require "conjugate.nn"
+local module = require "conjugate.nn.module"
 
 --- What every optimiser can do. Its options are fields and may be changed between steps:
 -- `optimizer.lr = 1e-4`.
@@ -14,7 +14,7 @@ local Optimizer = {}
 
 -- { name, tensor } of every parameter, from a module or a list of tensors.
 local function named(fn, parameters)
-  if nn.is_module(parameters) then return parameters:named_parameters() end
+  if module.is_module(parameters) then return parameters:named_parameters() end
   check.table(fn, "parameters", parameters)
   local list = {}
   for i, p in ipairs(parameters) do
@@ -83,14 +83,6 @@ function Optimizer:state_dict()
   return { name = self.class.name, step = self.step_count, options = options, tensors = tensors }
 end
 
-local function by_name(tensors)
-  local map = {}
-  for k, v in pairs(tensors) do
-    if type(v) == "table" then map[v[1]] = v[2] else map[k] = v end
-  end
-  return map
-end
-
 --- Takes over a state of `state_dict`: options, step count and tensors.
 -- @tparam table state; its `tensors` may be a list of pairs or a table by name
 -- @treturn Optimizer self
@@ -101,7 +93,8 @@ function Optimizer:load_state_dict(state)
   if state.name ~= self.class.name then
     check.fail(fn, "expected a state of %s, got one of %s", self.class.name, tostring(state.name))
   end
-  local own, given = self:state_dict().tensors, by_name(check.table(fn, "tensors", state.tensors))
+  local own = self:state_dict().tensors
+  local given = module.keyed(check.table(fn, "tensors", state.tensors))
   for _, pair in ipairs(own) do
     local t = given[pair[1]]
     if not t or table.concat(t.shape, ",") ~= table.concat(pair[2].shape, ",") then

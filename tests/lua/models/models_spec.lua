@@ -9,9 +9,11 @@ local function weights(net)
   return list
 end
 
+local cases = golden.read "models"
+
 -- Is this count checked in golden_spec already? Large networks are built once only.
 local function golden_has(name, options, expected)
-  for _, case in ipairs(golden.read "models") do
+  for _, case in ipairs(cases) do
     if case.config.model == name and case.config.channels == options.channels
       and case.count == expected then
       return true
@@ -81,10 +83,28 @@ describe("models", function()
     assert.equal(44426, models.build(net.config):num_parameters())
   end)
 
+  it("refuse pictures of the wrong size in their own name", function()
+    local net = models.convnet {}
+    local wrong = {
+      { net, cj.zeros { 2, 3, 28, 28 }, "convnet: expected sizes [B, 1, 28, 28] for x, got [2, 3" },
+      { net, cj.zeros { 2, 1, 32, 32 }, "convnet: expected sizes [B, 1, 28, 28] for x, got [2, 1" },
+      { net, cj.zeros({ 2, 1, 28, 28 }, "uint8"), "convnet: expected a float tensor for x, got a" },
+      { net, 3, "convnet: expected a float tensor for x, got 3" },
+      { models.resnet { n = 1 }, cj.zeros { 28, 28 }, "resnet: expected sizes [B, 1, H, W] for x" },
+      { models.pix2pix_discriminator {}, cj.zeros { 1, 1, 28, 28 },
+        "pix2pix_discriminator: expected sizes [B, 2, H, W] for x, got [1, 1" },
+    }
+    for _, case in ipairs(wrong) do
+      local ok, message = pcall(case[1], case[2])
+      assert.is_false(ok)
+      assert.matches(case[3], message, 1, true)
+    end
+  end)
+
   it("refuse wrong options, each by name", function()
     local wrong = {
-      { 'convnet: there is no option "clases" %(did you mean "classes"', models.convnet,
-        { clases = 3 } },
+      { 'convnet: there is no option "klasses" %(did you mean "classes"', models.convnet,
+        { klasses = 3 } },
       { "convnet: .* of at least 16 for size, got 8", models.convnet, { size = 8 } },
       { "convnet: .* for channels", models.convnet, { channels = 0 } },
       { "ygcnn: .* at least 2 for classes, got 1", models.ygcnn, { classes = 1 } },

@@ -85,7 +85,7 @@ describe("a schedule", function()
     local s = cj.optim.schedules
     local optimizer = cj.optim.sgd({ cj.zeros { 1 } })
     assert.error_matches(function() s.step(3) end, "step: expected an optimiser")
-    assert.error_matches(function() s.step(optimizer, { evry = 2 }) end, '"evry".*"every"')
+    assert.error_matches(function() s.step(optimizer, { everyy = 2 }) end, '"everyy".*"every"')
     assert.error_matches(function() s.step(optimizer, { every = 0 }) end, "at least 1 for every")
     assert.error_matches(function() s.plateau(optimizer, { mode = "low" }) end, '"min", "max"')
   end)
