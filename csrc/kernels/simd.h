@@ -14,6 +14,9 @@
 #include <immintrin.h>
 #define CJ_VEC_BYTES 32
 #else
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #define CJ_VEC_BYTES 16
 #endif
 
@@ -22,6 +25,14 @@ typedef real vec __attribute__((vector_size(CJ_VEC_BYTES)));
 typedef real vec_loose __attribute__((vector_size(CJ_VEC_BYTES), aligned(sizeof(real)), may_alias));
 
 enum { LANES = CJ_VEC_BYTES / (int)sizeof(real) };
+
+/* Whole numbers as wide as `real`: results of comparisons, arguments of shuffles. */
+#if defined(CJ_TYPE_f32)
+typedef int32_t whole;
+#else
+typedef int64_t whole;
+#endif
+typedef whole wholes __attribute__((vector_size(CJ_VEC_BYTES)));
 
 #define CJ_INLINE static inline __attribute__((always_inline))
 
@@ -51,16 +62,28 @@ CJ_INLINE vec vec_fma(vec a, vec b, vec c) {
 #endif
 }
 
+/* One register of 64-bit words. */
+typedef uint64_t words __attribute__((vector_size(CJ_VEC_BYTES)));
+enum { WORDS = CJ_VEC_BYTES / 8 };
+
+/* Products of the lower halves of the words. */
+CJ_INLINE words words_mul(words a, words b) {
+#if defined(CJ_ISA_avx512)
+  return (words)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined(CJ_ISA_avx2)
+  return (words)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+  return (words)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+  return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
 /* Sum of the lanes: halves are added until one is left, a fixed order. */
 CJ_INLINE real vec_sum(vec v) {
-#if defined(CJ_TYPE_f32)
-  typedef int32_t place __attribute__((vector_size(CJ_VEC_BYTES)));
-#else
-  typedef int64_t place __attribute__((vector_size(CJ_VEC_BYTES)));
-#endif
 #pragma GCC unroll 4
   for (int width = LANES / 2; width > 0; width /= 2) {
-    place from;
+    wholes from;
 #pragma GCC unroll 16
     for (int i = 0; i < LANES; i++) from[i] = (i + width) % LANES;
     v += __builtin_shuffle(v, from);

@@ -5,10 +5,12 @@
  * i / 4 of the Philox stream (key, "dropout", b) is below p 2^32: the mask depends on nothing
  * else. */
 #include <math.h>
+#include <string.h>
 
 #include "core/random.h"
 #include "core/threads.h"
 #include "expect.h"
+#include "kernels/simd.h"
 
 enum { P, TRAINING, KEY, NUMBERS };
 enum { BLOCKS = 16, CHUNK = 4 * BLOCKS, PIECE = 64 * CHUNK };
@@ -17,7 +19,7 @@ typedef struct dropout {
   int64_t batch, n; /* samples; elements of one */
   int64_t pieces;   /* per sample */
   uint64_t key;
-  uint64_t threshold; /* p 2^32 */
+  uint32_t threshold; /* p 2^32; for p = 1 one less, but then the scale is 0 */
   const real *x, *gy;
   real *y;
   uint8_t *kept; /* NULL when nobody will ask */
@@ -28,7 +30,7 @@ static dropout dropout_of(const cj_args *a, const cj_tensor *x) {
   const double p = a->num[P];
   dropout d = {.batch = x->ndim ? x->size[0] : 1,
                .key = (uint64_t)a->num[KEY],
-               .threshold = (uint64_t)floor(p * 4294967296.0),
+               .threshold = (uint32_t)fmin(p * 4294967296.0, 4294967295.0),
                .scale = p < 1 ? (real)(1 / (1 - p)) : 0};
   d.n = d.batch ? cj_numel(x) / d.batch : 0;
   d.pieces = (d.n + PIECE - 1) / PIECE;
@@ -40,39 +42,55 @@ static bool active(const cj_args *a) {
 }
 
 static cj_status dropout_infer(cj_args *a, cj_tensor *y) {
-  int64_t whole;
+  int64_t ignored;
   if (!(a->num[P] >= 0 && a->num[P] <= 1))
     return cj_fail(CJ_EARG, "expected a probability from 0 to 1 for p, got %g", a->num[P]);
-  CJ_TRY(cj_expect_int(a, TRAINING, "training", 0, 1, &whole));
-  CJ_TRY(cj_expect_int(a, KEY, "key", 0, INT64_C(1) << 53, &whole));
+  CJ_TRY(cj_expect_int(a, TRAINING, "training", 0, 1, &ignored));
+  CJ_TRY(cj_expect_int(a, KEY, "key", 0, INT64_C(1) << 53, &ignored));
   if (active(a)) CJ_TRY(cj_save(a, 0, CJ_U8, a->in[0]->ndim, a->in[0]->size));
   return cj_infer_same(a, y);
 }
 
-/* BLOCKS blocks from `first` on, word by word in out[4 * BLOCKS]: cj_philox on many counters at
- * once, so that the compiler can use vectors. */
+/* Ten rounds of cj_philox on one register of blocks; c: the four counter words, each in the lower
+ * half of a 64-bit one. */
+static inline __attribute__((always_inline)) void philox_rounds(words c[4], uint32_t k0,
+                                                                uint32_t k1) {
+  const words low = (words){0} + 0xFFFFFFFFu;
+  const words m0 = (words){0} + 0xD2511F53u, m1 = (words){0} + 0xCD9E8D57u;
+  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    const words a = words_mul(m0, c[0]), b = words_mul(m1, c[2]);
+    c[0] = (b >> 32) ^ c[1] ^ (uint64_t)k0;
+    c[2] = (a >> 32) ^ c[3] ^ (uint64_t)k1;
+    c[1] = b & low;
+    c[3] = a & low;
+  }
+}
+
+/* BLOCKS blocks of the stream from `first` on, word by word. */
 static void philox_many(const cj_stream *s, uint64_t first, uint32_t out[CHUNK]) {
-  uint32_t c0[BLOCKS], c1[BLOCKS], c2[BLOCKS], c3[BLOCKS], k0 = s->key[0], k1 = s->key[1];
-  for (uint64_t j = 0; j < BLOCKS; j++) {
-    c0[j] = (uint32_t)(first + j);
-    c1[j] = (uint32_t)((first + j) >> 32);
-    c2[j] = (uint32_t)s->index;
-    c3[j] = (uint32_t)(s->index >> 32);
+  words order, front, back; /* 0, 1, 2 ...; the places of the first and second half of pairs */
+  for (uint64_t j = 0; j < WORDS; j++) {
+    order[j] = j;
+    front[j] = j / 2 + j % 2 * WORDS;
+    back[j] = WORDS / 2 + front[j];
   }
-  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-    for (int j = 0; j < BLOCKS; j++) {
-      const uint64_t a = (uint64_t)0xD2511F53u * c0[j], b = (uint64_t)0xCD9E8D57u * c2[j];
-      c0[j] = (uint32_t)(b >> 32) ^ c1[j] ^ k0;
-      c2[j] = (uint32_t)(a >> 32) ^ c3[j] ^ k1;
-      c1[j] = (uint32_t)b;
-      c3[j] = (uint32_t)a;
-    }
-  for (int j = 0; j < BLOCKS; j++) {
-    out[4 * j] = c0[j];
-    out[4 * j + 1] = c1[j];
-    out[4 * j + 2] = c2[j];
-    out[4 * j + 3] = c3[j];
+  for (uint64_t from = 0; from < BLOCKS; from += WORDS) {
+    const words n = order + (first + from), low = (words){0} + 0xFFFFFFFFu;
+    words c[4] = {n & low, n >> 32, (words){0} + (uint32_t)s->index, (words){0} + (s->index >> 32)};
+    philox_rounds(c, s->key[0], s->key[1]);
+    const words one = c[0] | c[1] << 32, two = c[2] | c[3] << 32;
+    const words pairs[2] = {__builtin_shuffle(one, two, front), __builtin_shuffle(one, two, back)};
+    memcpy(out + 4 * from, pairs, sizeof pairs);
   }
+}
+
+static void mask_chunk(const uint32_t *restrict word, uint32_t threshold, real scale, int64_t count,
+                       const real *restrict x, real *restrict y, uint8_t *restrict kept) {
+  for (int64_t j = 0; j < count; j++) {
+    const real v = x[j] * scale;
+    y[j] = word[j] >= threshold ? v : 0;
+  }
+  for (int64_t j = 0; j < count && kept; j++) kept[j] = word[j] >= threshold;
 }
 
 static void dropout_piece(void *context, int64_t piece) {
@@ -83,9 +101,8 @@ static void dropout_piece(void *context, int64_t piece) {
     uint32_t word[CHUNK];
     philox_many(&s, (uint64_t)i / 4, word);
     const int64_t at = sample * d->n + i, count = least(CHUNK, d->n - i);
-    for (int64_t j = 0; j < count; j++)
-      d->y[at + j] = word[j] >= d->threshold ? d->x[at + j] * d->scale : 0;
-    for (int64_t j = 0; j < count && d->kept; j++) d->kept[at + j] = word[j] >= d->threshold;
+    mask_chunk(word, d->threshold, d->scale, count, d->x + at, d->y + at,
+               d->kept ? d->kept + at : NULL);
   }
 }
 
@@ -103,8 +120,11 @@ static void dropout_forward(const cj_args *a, cj_tensor *y) {
 
 static void dropout_piece_backward(void *context, int64_t piece) {
   const dropout *d = context;
-  for (int64_t i = piece * PIECE; i < least(d->batch * d->n, (piece + 1) * PIECE); i++)
-    d->y[i] += d->kept[i] ? d->gy[i] * d->scale : 0;
+  const real scale = d->scale;
+  for (int64_t i = piece * PIECE; i < least(d->batch * d->n, (piece + 1) * PIECE); i++) {
+    const real g = d->gy[i] * scale;
+    d->y[i] += d->kept[i] ? g : 0;
+  }
 }
 
 static void plain_piece_backward(void *context, int64_t piece) {

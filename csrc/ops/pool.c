@@ -9,6 +9,7 @@
 #include "core/threads.h"
 #include "expect.h"
 #include "kernels/conv.h"
+#include "kernels/simd.h"
 
 enum { KERNEL, STRIDE = 2, PAD = 4, NUMBERS = 6 };
 enum { LARGE = 1 << 20, MOST = 15 /* so that a winner fits a byte */ };
@@ -102,30 +103,62 @@ static void max_window(const pool *p, const real *x, int64_t i, int64_t j, real 
   if (win) *win = (uint8_t)place;
 }
 
-/* One line of outputs of a 2x2 window with step 2 and no border: branch-free. */
-static void max_line_2x2(const real *x, int64_t w, int64_t ow, real *y, uint8_t *win) {
-  const real *low = x + w;
-  for (int64_t j = 0; j < ow; j++) {
-    const real a = x[2 * j], b = x[2 * j + 1], c = low[2 * j], d = low[2 * j + 1];
-    const bool right = b > a || (b != b && a == a), right2 = d > c || (d != d && c == c);
-    const real up = right ? b : a, down = right2 ? d : c;
-    const bool lower = down > up || (down != down && up == up);
-    y[j] = lower ? down : up;
-    if (win) win[j] = (uint8_t)(lower ? 2 + right2 : right);
+/* LANES values x[0], x[stride] ...; stride is 1 or 2, and reads up to x[2 * LANES - 1]. */
+static inline vec load_spread(const real *x, int64_t stride) {
+  if (stride == 1) return vec_load(x);
+  wholes even;
+  for (int i = 0; i < LANES; i++) even[i] = 2 * i;
+  return __builtin_shuffle(vec_load(x), vec_load(x + LANES), even);
+}
+
+/* Outputs [from, from + LANES) of line i, of which `wanted` are kept; their windows lie within the
+ * columns of the image. As max_window, without branches. */
+static void max_lanes(const pool *p, const real *x, int64_t i, int64_t from, int64_t wanted,
+                      real *y, uint8_t *win) {
+  const int64_t top = i * p->stride_h - p->pad_h, left = from * p->stride_w - p->pad_w;
+  const int64_t r0 = top < 0 ? -top : 0, r1 = least(p->kh, p->h - top);
+  vec best = (vec){0} - (real)INFINITY;
+  wholes winner = (wholes){0} + (whole)(r0 * p->kw);
+  for (int64_t r = r0; r < r1; r++)
+    for (int64_t c = 0; c < p->kw; c++) {
+      const vec v = load_spread(x + (top + r) * p->w + left + c, p->stride_w);
+      const wholes take = ~(wholes)(v <= best) & (wholes)(best == best);
+      best = (vec)((take & (wholes)v) | (~take & (wholes)best));
+      winner = (take & (whole)(r * p->kw + c)) | (~take & winner);
+    }
+  for (int64_t j = 0; j < wanted; j++) y[from + j] = best[j];
+  for (int64_t j = 0; j < wanted && win; j++) win[from + j] = (uint8_t)winner[j];
+}
+
+/* How many outputs of line i, from the first on, max_lanes may compute: those with whole windows
+ * that can be read without leaving the plane. */
+static int64_t safe_lanes(const pool *p, int64_t i, int64_t first) {
+  const int64_t room = p->w + p->pad_w - p->kw; /* the last whole window begins here at most */
+  const int64_t end = room < 0 || p->stride_w > 2 ? 0 : least(p->ow, room / p->stride_w + 1);
+  const int64_t row = least(p->h, i * p->stride_h - p->pad_h + p->kh) - 1;
+  int64_t count = end > first ? end - first : 0;
+  while (count > 0) {
+    const int64_t lanes = (count + LANES - 1) / LANES * LANES;
+    const int64_t left = first * p->stride_w - p->pad_w;
+    if (row * p->w + left + p->kw - 1 + lanes * p->stride_w <= p->h * p->w) break;
+    count = lanes - LANES;
   }
+  return count;
+}
+
+static void max_line(const pool *p, const real *x, int64_t i, real *y, uint8_t *win) {
+  const int64_t first = least(p->ow, (p->pad_w + p->stride_w - 1) / p->stride_w);
+  const int64_t end = first + safe_lanes(p, i, first);
+  for (int64_t j = 0; j < first; j++) max_window(p, x, i, j, y + j, win ? win + j : NULL);
+  for (int64_t j = first; j < end; j += LANES) max_lanes(p, x, i, j, least(LANES, end - j), y, win);
+  for (int64_t j = end; j < p->ow; j++) max_window(p, x, i, j, y + j, win ? win + j : NULL);
 }
 
 static void max_plane(const pool *p, int64_t plane) {
   const real *x = p->x + plane * p->h * p->w;
-  const bool simple = p->kh == 2 && p->kw == 2 && p->stride_h == 2 && p->stride_w == 2 &&
-                      p->pad_h == 0 && p->pad_w == 0;
   for (int64_t i = 0; i < p->oh; i++) {
-    real *y = p->y + (plane * p->oh + i) * p->ow;
-    uint8_t *win = p->winner ? p->winner + (plane * p->oh + i) * p->ow : NULL;
-    if (simple)
-      max_line_2x2(x + 2 * i * p->w, p->w, p->ow, y, win);
-    else
-      for (int64_t j = 0; j < p->ow; j++) max_window(p, x, i, j, y + j, win ? win + j : NULL);
+    const int64_t at = (plane * p->oh + i) * p->ow;
+    max_line(p, x, i, p->y + at, p->winner ? p->winner + at : NULL);
   }
 }
 

@@ -84,6 +84,36 @@ describe("max_pool2d", function()
     layers.near({ 1, 0, 0, 0, 0, 0, 0, 1 }, x.grad)
   end)
 
+  it("does so in long lines too, for every kind of window", function()
+    cj.seed(3)
+    local list = layers.flat(cj.rand({ 20 * 40 }, "float64"))
+    for i, v in ipairs(list) do list[i] = math.floor(3 * v) end
+    list[333] = 0 / 0
+    local function better(v, best) return v > best or (v ~= v and best == best) end
+    for _, c in ipairs { { 2, 2, 0 }, { 3, 2, 1 }, { 3, 1, 1 }, { 5, 3, 2 }, { 2, 1, 0 } } do
+      local k, step, pad = unpack(c)
+      local x = layers.shaped(list, { 1, 1, 20, 40 })
+      x.requires_grad = true
+      local y = cj.max_pool2d(x, k, step, pad)
+      y:backward(cj.ones(y.shape, "float64"))
+      local gx = {}
+      for i = 1, #list do gx[i] = 0 end
+      for i = 0, y:size(3) - 1 do
+        for j = 0, y:size(4) - 1 do
+          local best, place = -math.huge, nil
+          for r = math.max(0, i * step - pad), math.min(20, i * step - pad + k) - 1 do
+            for t = math.max(0, j * step - pad), math.min(40, j * step - pad + k) - 1 do
+              local v = list[r * 40 + t + 1]
+              if better(v, best) then best, place = v, r * 40 + t + 1 end
+            end
+          end
+          gx[place] = gx[place] + 1
+        end
+      end
+      layers.near(gx, x.grad)
+    end
+  end)
+
   it("adds up where windows overlap", function()
     local x = cj.zeros { 1, 1, 3, 3 }
     x:set(1, 1, 2, 2, 1)
