@@ -100,6 +100,7 @@ local function train_step(job, x, y)
   local loss = job.loss(z, y)
   job.optimizer:zero_grad()
   loss:backward()
+  job.sums.lr = job.optimizer.lr
   job.optimizer:step()
   local value = loss:item()
   job.sums.loss = job.sums.loss + value * n
@@ -195,7 +196,7 @@ end
 local function end_epoch(job)
   local record = {
     epoch = job.epoch, step = job.step, loss = mean_loss(job),
-    accuracy = 100 * job.sums.hits / job.sums.seen, lr = job.optimizer.lr,
+    accuracy = 100 * job.sums.hits / job.sums.seen, lr = job.sums.lr,
   }
   evaluate_epoch(job, record)
   job.whole = false

@@ -34,29 +34,36 @@ local function is_object(value)
   return type(value) == "table" and value ~= json.null and value[1] == nil and next(value) ~= nil
 end
 
---- Where two configurations differ.
--- @tparam table old decoded JSON
--- @tparam table new decoded JSON
--- @treturn {string,...} lines such as "batch is 128, asked for 64", sorted by key
-function M.differences(old, new, prefix)
-  prefix = prefix or ""
-  local keys, found = {}, {}
-  for key in pairs(old) do keys[key] = true end
-  for key in pairs(new) do keys[key] = true end
-  local sorted = {}
-  for key in pairs(keys) do sorted[#sorted + 1] = key end
-  table.sort(sorted, function(a, b) return tostring(a) < tostring(b) end)
-  for _, key in ipairs(sorted) do
+local function sorted_keys(a, b)
+  local seen, keys = {}, {}
+  for _, t in ipairs { a, b } do
+    for key in pairs(t) do
+      if not seen[key] then keys[#keys + 1] = key end
+      seen[key] = true
+    end
+  end
+  table.sort(keys, function(x, y) return tostring(x) < tostring(y) end)
+  return keys
+end
+
+local function compare(old, new, prefix, found)
+  for _, key in ipairs(sorted_keys(old, new)) do
     local a, b = old[key], new[key]
     if is_object(a) and is_object(b) then
-      for _, line in ipairs(M.differences(a, b, prefix .. key .. ".")) do
-        found[#found + 1] = line
-      end
+      compare(a, b, prefix .. key .. ".", found)
     elseif show(a) ~= show(b) then
       found[#found + 1] = ("%s%s is %s, asked for %s"):format(prefix, key, show(a), show(b))
     end
   end
   return found
+end
+
+--- Where two configurations differ.
+-- @tparam table old decoded JSON
+-- @tparam table new decoded JSON
+-- @treturn {string,...} lines such as "batch is 128, asked for 64", sorted by key
+function M.differences(old, new)
+  return compare(old, new, "", {})
 end
 
 -- Writes config.json, or compares it with the one that is there.

@@ -6,7 +6,7 @@ local checkpoint = require "conjugate.run.checkpoint"
 
 local M = {}
 
---- Options of `cj.fit`, for `check.options`.
+-- Options of `cj.fit`, for `check.options`.
 M.options = {
   epochs = { "integer", 1 }, batch = { "integer", 128 }, shuffle = true,
   lr = { "number", 1e-3 }, optimizer = { "string|table", "adam" }, weight_decay = { "number" },
@@ -20,7 +20,7 @@ M.options = {
   quiet = { "boolean" }, label = { "string" }, on_interrupt = { "string", "raise" },
 }
 
---- Options that change the result and go into config.json as they are.
+-- Options that change the result and go into config.json as they are.
 M.recorded = {
   "epochs", "batch", "shuffle", "lr", "weight_decay", "optimizer_options", "augment", "keep",
   "log_steps", "loss",
