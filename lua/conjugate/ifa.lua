@@ -52,8 +52,7 @@ local function default_eps(set)
   return set.images:size(2) == 1 and 0.1 or 8 / 255
 end
 
--- --- what was asked for
--- ---------------------------------------------------------------------------
+-- --- what was asked for --------------------------------------------------------------------------
 
 local function load_sets(o)
   if o.train and o.test then return end
@@ -129,8 +128,7 @@ local function configuration(o, net)
   return config
 end
 
--- --- step 1: classifiers
--- ---------------------------------------------------------------------------
+-- --- step 1: classifiers -------------------------------------------------------------------------
 
 local function build(o)
   if type(o.model) ~= "string" then return o.model end
@@ -163,8 +161,7 @@ local function classifiers(o, net)
   return list
 end
 
--- --- stages
--- ----------------------------------------------------------------------------------------
+-- --- stages --------------------------------------------------------------------------------------
 
 -- Reads a stage's result, or makes and writes it. Each stage starts the generator anew, so that it
 -- does not matter which stages were done before.
@@ -266,8 +263,7 @@ local function run_classifier(o, c)
   if o.checks then c.acl.checks = checks_stage(o, c) end
 end
 
--- --- output
--- ----------------------------------------------------------------------------------------
+-- --- output --------------------------------------------------------------------------------------
 
 local function model_name(o, net)
   if type(o.model) == "string" then return o.model end
@@ -291,6 +287,9 @@ local function draw(o, c, name)
   }))
   note("training images", report.train_grid(c.place .. "/training_images.png", {
     net = c.net, train = o.train, ifa = c.ifa, classes = o.train.classes,
+  }))
+  note("spectrum", report.spectrum(c.place .. "/delta1_spectrum.png", {
+    net = c.net, train = o.train, ifa = c.ifa,
   }))
   return made, message
 end
@@ -349,6 +348,10 @@ local function work(o, net, started)
   for _, c in ipairs(list) do
     run_classifier(o, c)
     if o.pictures then made, message = draw(o, c, name) end
+  end
+  if o.pictures and #list > 1 then
+    local chart = report.epochs(o.out .. "/cl_acl", list)
+    made[#made + 1] = chart.png or chart.gp
   end
   local result = finish(o, list, name, started)
   result.figures, result.message = made, message

@@ -14,8 +14,7 @@ local system = require "conjugate.run.system"
 
 local M = {}
 
--- --- the pairs
--- ------------------------------------------------------------------------------------
+-- --- the pairs -----------------------------------------------------------------------------------
 
 -- Reads the arrays of some chunks into one tensor [count, C, H, W].
 local function read_deltas(job, first, last)
@@ -50,8 +49,7 @@ local function group_data(job, group)
   return job.held
 end
 
--- --- one step
--- --------------------------------------------------------------------------------------
+-- --- one step ------------------------------------------------------------------------------------
 
 local function bce(logits, target)
   return cj.bce_with_logits(logits, cj.full(logits.shape, target))
@@ -84,8 +82,27 @@ local function train_step(job, x, target)
   return d_loss:item(), adversarial:item(), l1:item()
 end
 
+local function fresh_sums()
+  return { d = 0, adversarial = 0, l1 = 0, seen = 0 }
+end
+
+-- Means since the last record; about twenty records an epoch.
+local function record(job, epochs_done, sums)
+  table.insert(job.history, {
+    epoch = epochs_done, d_loss = sums.d / sums.seen, l1 = sums.l1 / sums.seen,
+    adversarial = sums.adversarial / sums.seen,
+  })
+end
+
+local function add_step(job, sums, x, target)
+  local n = x:size(1)
+  local d, adversarial, l1 = train_step(job, x, target)
+  sums.d, sums.l1 = sums.d + n * d, sums.l1 + n * l1
+  sums.adversarial, sums.seen = sums.adversarial + n * adversarial, sums.seen + n
+end
+
 local function train_epoch(job, epoch, bar)
-  local sums, seen = { d = 0, adversarial = 0, l1 = 0 }, 0
+  local sums, seen, all = fresh_sums(), 0, job.set:size()
   job.generator:train()
   job.discriminator:train()
   for _, group in ipairs(groups(job)) do
@@ -93,25 +110,20 @@ local function train_epoch(job, epoch, bar)
     local size = data.deltas:size(1)
     local order = cj.randperm(size)
     for from = 1, size, job.batch do
-      local n = math.min(job.batch, size - from + 1)
-      local rows = order:narrow(1, from, n)
-      local x = job.set:pick(rows + data.before)
-      local d, adversarial, l1 = train_step(job, x, data.deltas:index_select(1, rows))
-      sums.d, sums.l1 = sums.d + n * d, sums.l1 + n * l1
-      sums.adversarial = sums.adversarial + n * adversarial
-      seen = seen + n
-      bar:update((epoch - 1) * job.set:size() + seen, ("L1 %.4f"):format(sums.l1 / seen))
+      local rows = order:narrow(1, from, math.min(job.batch, size - from + 1))
+      add_step(job, sums, job.set:pick(rows + data.before), data.deltas:index_select(1, rows))
+      seen = seen + rows:size(1)
+      bar:update((epoch - 1) * all + seen, ("L1 %.4f"):format(sums.l1 / sums.seen))
+      if sums.seen >= all / 20 or seen == all then
+        record(job, epoch - 1 + seen / all, sums)
+        sums = fresh_sums()
+      end
       interrupt.poll()
     end
   end
-  return {
-    epoch = epoch, d_loss = sums.d / seen, adversarial = sums.adversarial / seen,
-    l1 = sums.l1 / seen,
-  }
 end
 
--- --- state
--- -----------------------------------------------------------------------------------------
+-- --- state ---------------------------------------------------------------------------------------
 
 local STATE, RESULT = "state.safetensors", "generator.safetensors"
 
@@ -205,7 +217,8 @@ end
 --   the absolute error), width (channels of the first block), memory (bytes of pairs held at a
 --   time), quiet
 -- @treturn Module the generator, in evaluation mode
--- @treturn {table,...} history: epoch, d_loss, adversarial, l1 (the last in units of the range)
+-- @treturn {table,...} history: epoch (done, a fraction), d_loss, adversarial, l1 (the last in
+--   units of the range)
 function M.train(job)
   job.history = json.array()
   make_players(job)
@@ -216,7 +229,7 @@ function M.train(job)
       done = done * job.set:size(),
     }
     for epoch = done + 1, job.epochs do
-      job.history[epoch] = train_epoch(job, epoch, bar)
+      train_epoch(job, epoch, bar)
       save_state(job, epoch)
     end
     local last = job.history[#job.history]

@@ -7,8 +7,7 @@ local plot = require "conjugate.plot"
 
 local M = {}
 
--- --- the table
--- ------------------------------------------------------------------------------------
+-- --- the table -----------------------------------------------------------------------------------
 
 local function percent(value)
   return type(value) == "number" and ("%6.2f"):format(value) or "     -"
@@ -94,8 +93,7 @@ function M.csv(results)
   return table.concat(lines, "\n") .. "\n"
 end
 
--- --- curves
--- ---------------------------------------------------------------------------------------
+-- --- curves --------------------------------------------------------------------------------------
 
 local function series_of(ifa)
   local series = { { name = "TA(X_n)", x = ifa.n, y = ifa.ta } }
@@ -152,7 +150,9 @@ function M.losses(path, history)
   end
   return plot.figure.save(path, {
     title = "Pix2Pix: losses of the generator and the discriminator",
-    x = { label = "epoch" }, y = { label = "mean loss", range = { 0 } }, key = "top right",
+    x = { label = "epochs done", range = { 0 } },
+    y = { label = "mean loss, logarithmic scale", scale = "log" },
+    key = "outside bottom center horizontal",
     series = {
       { name = "absolute error, in units of N ε", x = x, y = l1 },
       { name = "generator, adversarial", x = x, y = adversarial },
@@ -161,8 +161,28 @@ function M.losses(path, history)
   })
 end
 
--- --- pictures
--- -------------------------------------------------------------------------------------
+--- Writes the chart of TA and RA of CL and ACL against the epochs of training.
+-- @tparam string path folder and name without extension
+-- @tparam {table,...} results as for @{table}
+-- @treturn table as `plot.figure.save`
+function M.epochs(path, results)
+  local series = {}
+  for _, kind in ipairs { "cl", "acl" } do
+    for _, measure in ipairs { { "ta", "TA" }, { "ra_paper", "RA" } } do
+      local s = { name = ("%s of %s"):format(measure[2], kind:upper()), x = {}, y = {} }
+      for i, r in ipairs(results) do s.x[i], s.y[i] = r.epochs, r[kind][measure[1]] end
+      series[#series + 1] = s
+    end
+  end
+  return plot.figure.save(path, {
+    title = "Accuracy with (ACL) and without (CL) augmentation, test set", series = series,
+    x = { label = "epochs of training" },
+    y = { label = "accuracy", unit = "%", range = { 0, 101 } },
+    key = "outside bottom center horizontal",
+  })
+end
+
+-- --- pictures ------------------------------------------------------------------------------------
 
 local function labels_of(y)
   local texts = {}
@@ -200,19 +220,19 @@ function M.test_grid(path, run)
     { title = "clean\nlabel", images = x, captions = labels_of(y) },
     { title = "PGD\nperturbation", images = x_adv - x, kind = "signed", high = run.eps,
       low = -run.eps },
-    { title = "attacked\nprediction", images = x_adv, captions = predictions(run.net, x_adv) },
+    { title = "attacked\nCL says", images = x_adv, captions = predictions(run.net, x_adv) },
   }
   if run.augmented then
     local change = cj.no_grad(function() return run.augmented.generator(x) end)
     local adv = run.acl_attack(run.augmented, x, y, { quiet = true, paper = true }).x_adv
     rows[#rows + 1] = { title = "G(x)", images = change, kind = "signed" }
     rows[#rows + 1] = {
-      title = "augmented\nprediction", images = x + change, kind = "signed",
+      title = "augmented\nACL says", images = x + change, kind = "signed",
       captions = predictions(run.augmented, x),
     }
     rows[#rows + 1] = { title = "PGD\nthrough both", images = adv - x, kind = "signed",
       high = run.eps, low = -run.eps }
-    rows[#rows + 1] = { title = "attacked\nprediction", images = adv,
+    rows[#rows + 1] = { title = "attacked\nACL says", images = adv,
       captions = predictions(run.augmented, adv) }
   end
   return plot.grid.save(path, rows, { title = ("Test images, PGD ε = %.4g"):format(run.eps) })
@@ -234,9 +254,22 @@ function M.train_grid(path, run)
     { title = "clean X_0\nlabel", images = x, captions = labels_of(y) },
     { title = "Δ_1", images = first - x, kind = "signed" },
     { title = ("Δ_%d"):format(ifa.steps), images = last - x, kind = "signed" },
-    { title = ("X_%d\nprediction"):format(ifa.steps), images = last, kind = "signed",
+    { title = ("X_%d\nCL says"):format(ifa.steps), images = last, kind = "signed",
       captions = predictions(run.net, last) },
   }, { title = ("Training images, IFA with ε = %.4g, clip %s"):format(ifa.eps, ifa.clip) })
+end
+
+--- Writes the mean spectrum of Delta_1 as a heat map; frequency 0 is in the middle.
+-- @tparam string path where to
+-- @tparam table run net, train, ifa (eps, clip)
+-- @treturn string path, or nil and why
+function M.spectrum(path, run)
+  local x, y = run.train:batch(1, math.min(run.train:size(), 500))
+  local step = cj.attacks.ifa { eps = run.ifa.eps, steps = 1, clip = run.ifa.clip }
+  local delta = step(run.net, x, y, { quiet = true }).x_adv - x
+  local grey = cj.metrics.frequency.grey(delta, x:size(2) == 3 and "bt601" or "mean")
+  local mean = cj.spectrum(grey:contiguous()):mean(1)
+  return plot.heatmap.save(path, mean, { title = "mean |FFT(Δ_1)|" })
 end
 
 --- Writes text and CSV of the table.

@@ -98,7 +98,7 @@ end
 
 local function layout(rows, zoom, title)
   local l = measure_rows(rows, zoom)
-  l.width = GAP + l.left + 2 * GAP + l.columns * (l.image_width + GAP) + l.right
+  l.width = 2 * GAP + l.left + 2 * GAP + l.columns * (l.image_width + GAP) + l.right
   l.height = GAP
   if title then
     l.width = math.max(l.width, font.measure(title, TEXT) + 2 * GAP)
@@ -106,7 +106,7 @@ local function layout(rows, zoom, title)
   end
   for _, row in ipairs(rows) do
     row.y = l.height
-    l.height = l.height + l.image_height + (row.captions and LINE or 0) + GAP
+    l.height = l.height + l.image_height + (row.captions and LINE or 4) + GAP
   end
   return l
 end
