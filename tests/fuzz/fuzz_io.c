@@ -1,7 +1,7 @@
 /* fuzz_io.c -- libFuzzer targets: FORMAT names the parser that gets the bytes.
  *
- * Built and run by scripts/fuzz. A parser may refuse or accept; it must not crash, and must give all
- * memory back. */
+ * Built and run by scripts/fuzz. A parser may refuse or accept; it must not crash, and must give
+ * all memory back. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

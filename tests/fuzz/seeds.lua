@@ -1,4 +1,4 @@
--- Writes one small valid file per parser: luajit tests/fuzz/seeds.lua FOLDER makes FOLDER/FORMAT/...
+-- Writes small valid files for every parser, as FOLDER/FORMAT/seed: luajit seeds.lua FOLDER
 local cj = require "conjugate"
 
 local root = assert(arg[1], "usage: seeds.lua FOLDER")
