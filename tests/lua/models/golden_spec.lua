@@ -59,7 +59,7 @@ describe("models against PyTorch", function()
 
     local function check_pass(mode)
       local pass = case[mode]
-      golden.shift(net, pass.shifts)
+      golden.shift(net, pass.shifts, pass.offset or 0)
       net:train(mode == "train")
       local found = distances(net, pass)
       if report then

@@ -76,22 +76,28 @@ end
 
 local letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
 
---- Sets batch-norm biases to the value of their name plus steps of 1/256, one letter a channel.
-function M.shift(module, shifts)
+--- Sets batch-norm biases to the value of their name plus offset and steps of 1/256, one letter a
+-- channel.
+function M.shift(module, shifts, offset)
   local state = module:state_dict()
   cj.no_grad(function()
     for path, text in pairs(shifts) do
       local name, steps = path .. ".bias", {}
       for c = 1, #text do steps[c] = (letters:find(text:sub(c, c), 1, true) - 1) / 256 end
       local rule = value(name, { #text }):to("float64")
-      state[name]:copy_((rule + cj.tensor(steps, "float64")):to("float32"))
+      state[name]:copy_((rule + offset + cj.tensor(steps, "float64")):to("float32"))
     end
   end)
 end
 
---- A picture in [0, 1], float32.
+--- A picture in [0, 1], float32: noise, in blocks of 4x4 pixels if the name says so.
 function M.picture(name, sizes)
-  return ((M.numbers(name, sizes) + 1) / 2):to("float32")
+  local x = (M.numbers(name, sizes) + 1) / 2
+  if name:find "^blocks" then
+    local coarse = M.numbers(name .. "/4", { sizes[1], sizes[2], sizes[3] / 4, sizes[4] / 4 })
+    x = x * cj.upsample((coarse + 1) / 2, 4)
+  end
+  return x:to("float32")
 end
 
 --- Reads tests/golden/NAME.json.
