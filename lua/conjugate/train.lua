@@ -135,11 +135,15 @@ local function mean_loss(job)
   return job.sums.loss / job.sums.seen
 end
 
+local function label_of(job)
+  local label = job.opts.label and job.opts.label .. " " or ""
+  return ("%sepoch %d/%d"):format(label, job.epoch, job.opts.epochs)
+end
+
 local function train_epoch(job)
   local total = math.ceil(job.set:size() / job.opts.batch)
   local bar = progress.new {
-    label = ("%sepoch %d/%d"):format(job.opts.label and job.opts.label .. " " or "", job.epoch,
-      job.opts.epochs),
+    label = label_of(job),
     total = total, unit = "batches", done = job.position, quiet = job.opts.quiet,
   }
   job.net:train()
@@ -161,12 +165,12 @@ end
 local function evaluate_epoch(job, record)
   if not job.opts.test then return end
   local hits, n = metrics.count(job.net, job.opts.test,
-    { quiet = true, batch = job.opts.test_batch })
+    { quiet = job.opts.quiet, batch = job.opts.test_batch, label = label_of(job) .. " test" })
   local low, high = wilson.interval(hits, n)
   record.ta, record.ta_interval, record.n = 100 * hits / n, { 100 * low, 100 * high }, n
   if not job.opts.quiet and os.getenv "CONJUGATE_QUIET" ~= "1" then
-    io.stderr:write(("epoch %d/%d  TA %.2f %% [%.2f, %.2f] of %d\n")
-      :format(job.epoch, job.opts.epochs, record.ta, 100 * low, 100 * high, n))
+    io.stderr:write(("%s  TA %.2f %% [%.2f, %.2f] of %d\n")
+      :format(label_of(job), record.ta, 100 * low, 100 * high, n))
   end
 end
 
@@ -252,6 +256,7 @@ end
 -- What a stopped job leaves behind. Between steps (and only there) its state is whole and is saved;
 -- after a second Ctrl-C inside a step the last checkpoint stands.
 local function stop(job)
+  progress.clear()
   local finished = job.run and job.run.finished
   if job.whole and not finished then pcall(save_state, job) end
   job.history.interrupted = true

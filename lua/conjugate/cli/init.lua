@@ -105,6 +105,7 @@ function M.help()
 end
 
 local function complain(text)
+  require("conjugate.run.progress").clear()
   io.stderr:write("conjugate: ", text, "\n")
 end
 

@@ -62,6 +62,7 @@ local function count(net, set, opts)
     bar:update(done)
     interrupt.poll()
   end
+  bar:clear()
   return hits, done
 end
 

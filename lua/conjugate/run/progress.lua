@@ -12,6 +12,7 @@ Progress.__index = Progress
 
 local M = {}
 
+local shown_bar -- the one that is on the terminal now
 local REDRAW, PLAIN = 0.1, 10 -- seconds between two showings
 local BAR = 24
 local EIGHTHS = { "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
@@ -114,7 +115,7 @@ function Progress:show(text)
   end
   local columns = self.columns or system.columns(2)
   self.write("\r" .. fit(prefix .. facts, columns - 1) .. "\27[K")
-  self.open = true
+  self.open, shown_bar = true, self
 end
 
 --- Says how far the work is; cheap enough to call at every step.
@@ -129,6 +130,18 @@ function Progress:update(done, text)
   self:show(text)
 end
 
+--- Takes the bar away from the terminal without a last line.
+function Progress:clear()
+  if shown_bar == self then shown_bar = nil end
+  if self.open then self.write("\r\27[K") end
+  self.open = false
+end
+
+--- Takes away whatever bar is on the terminal, before something else is written there.
+function M.clear()
+  if shown_bar then shown_bar:clear() end
+end
+
 --- Ends the showing with one last line; on a terminal it replaces the bar.
 -- @tparam[opt] string text shown behind the count
 function Progress:finish(text)
@@ -137,7 +150,8 @@ function Progress:finish(text)
   local elapsed = self.now() - self.started
   local line = ("%s%s%d %s in %s%s\n"):format(self.label, self.label ~= "" and "  " or "",
     self.done, self.unit, M.duration(elapsed), text and ", " .. text or "")
-  self.write((self.open and "\r\27[K" or "") .. line)
+  self:clear()
+  self.write(line)
 end
 
 return M

@@ -75,6 +75,16 @@ describe("progress", function()
     assert.equal("job  3 steps in 1:23, loss 0.1\n", out[#out])
   end)
 
+  it("takes its bar away from the terminal, and so does whoever writes there", function()
+    local p, out, pass = bench { total = 10, terminal = true, columns = 80 }
+    pass(1)
+    p:update(1)
+    progress.clear()
+    assert.equal("\r\27[K", out[#out])
+    p:clear()
+    assert.equal(2, #out)
+  end)
+
   it("names durations", function()
     assert.equal("4.2 s", progress.duration(4.2))
     assert.equal("1:00", progress.duration(60))
