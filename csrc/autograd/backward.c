@@ -246,8 +246,7 @@ static cj_status walk_tape(walk *w, const cj_tensor *y, const cj_tensor *gy) {
 }
 
 cj_status cj_backward(const cj_tensor *y, const cj_tensor *gy, bool keep) {
-  if (!y->node)
-    return cj_fail(CJ_EARG, "nothing that the result was made from wants a gradient");
+  if (!y->node) return cj_fail(CJ_EARG, "nothing that the result was made from wants a gradient");
   walk w = {.wanted = -1, .keep = keep};
   return walk_tape(&w, y, gy);
 }
@@ -263,8 +262,7 @@ cj_status cj_grad(const cj_tensor *y, const cj_tensor *gy, int count, const cj_t
                   cj_tensor *gx, bool keep) {
   for (int i = 0; i < count; i++)
     if (!x[i]->node)
-      return cj_fail(CJ_EARG, "input %d does not want a gradient; set requires_grad first",
-                     i + 1);
+      return cj_fail(CJ_EARG, "input %d does not want a gradient; set requires_grad first", i + 1);
   walk w = {.wanted = count, .x = x, .gx = gx, .keep = keep};
   cj_status status = y->node ? walk_tape(&w, y, gy) : CJ_OK;
   if (status == CJ_OK) status = fill_missing(&w);
