@@ -17,8 +17,8 @@
 -- 0..N at index n + 1: `accuracy_at` (percent predicted as the label), `loss_at` (mean CE) and
 -- `frozen_at` (percent of samples whose gradient was exactly zero, so that they stand still;
 -- without the last n). `frozen` is the mean of the latter.
--- @module conjugate.attacks.ifa
 -- With a probe also `robust_at[n]` (percent), by n itself, for the n that were told.
+-- @module conjugate.attacks.ifa
 -- @usage local r = cj.attacks.ifa { eps = 0.1, steps = 5 }(net, x, y)
 -- print(r.accuracy_at[1], r.accuracy_at[6])
 -- @source Zhang et al., arXiv 2205.01493, supplement, eq. 1-2

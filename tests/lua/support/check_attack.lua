@@ -143,12 +143,18 @@ local function same_records(a, b, order)
   end
 end
 
--- 3. The same seed gives the same bytes; batch size and order do not matter.
+-- 3. The same seed gives the same bytes; threads, batch size and order do not matter.
 function laws.depends_on_the_sample_alone(spec)
   local net, x, y = M.network(9)
   local attack = spec.make(spec.options)
   local r = attack(net, x, y, { seed = 3 })
   assert.equal(bytes(r.x_adv), bytes(attack(net, x, y, { seed = 3 }).x_adv))
+  local was = cj.threads()
+  for _, threads in ipairs { 1, 3 } do
+    cj.threads(threads)
+    assert.equal(bytes(r.x_adv), bytes(attack(net, x, y, { seed = 3 }).x_adv))
+  end
+  cj.threads(was)
   for _, batch in ipairs { 1, 7, 64 } do
     same_records(r, attack(net, x, y, { seed = 3, batch = batch }))
   end
