@@ -32,7 +32,7 @@ local options = {
   model = { type = "string|table", required = true },
   data = { "string" }, train = { "table" }, test = { "table" },
   out = { type = "string", required = true },
-  epochs = { "number|table" }, fit = { "table" },
+  epochs = { "number|table" }, trained = { "integer" }, fit = { "table" },
   steps = { "integer", 200 }, eps = { "number" }, clip = { "string", "none" },
   marks = { "table" }, ra_share = { "number", 1 }, chunk = { "integer", 500 },
   attack = { "table" }, gan = { "table" },
@@ -143,7 +143,7 @@ end
 -- One entry per chosen epoch: { epochs =, place = folder, net = network in evaluation mode }.
 local function classifiers(o, net)
   if not o.epochs then
-    return { { epochs = "given", place = o.out, net = net:eval() } }
+    return { { epochs = o.trained or "given", place = o.out, net = net:eval() } }
   end
   local settings = { batch = 128, lr = 1e-3, test = o.test, quiet = o.quiet }
   for key, value in pairs(o.fit or {}) do settings[key] = value end
@@ -267,7 +267,7 @@ end
 
 local function model_name(o, net)
   if type(o.model) == "string" then return o.model end
-  return net.config and net.config.name or net.class_name or "model"
+  return net.config and net.config.model or net.class_name or "model"
 end
 
 local function draw(o, c, name)
@@ -366,6 +366,7 @@ end
 -- - `out`: run directory
 -- - `epochs`: a number or a list; the network is trained by `cj.fit` (settings in `fit`) and the
 --   pipeline runs once for each of these epochs. Without it a given network is taken as it is
+-- - `trained`: epochs that a given network has behind it, for the records
 -- - `eps`: IFA step in pixel units (0.1 for grey images, 8/255 for coloured ones); `steps` N (200);
 --   `clip`: "none" (as in the paper) or "box" (pixels stay in [0, 1])
 -- - `marks`: the n at which X_n is measured; `ra_share`: part of every chunk that is attacked (1)

@@ -76,6 +76,7 @@ local function subject_of(options)
     local net, about = require("conjugate.run.checkpoint").load(options.checkpoint)
     if not net then return nil, about end
     subject.model, subject.epochs = net, nil
+    subject.trained = type(about.history) == "table" and #about.history or nil
     subject.data = options.data or type(about.data) == "table" and about.data.name or "mini"
   end
   local load_data = require("conjugate.cli.train").load_data
@@ -84,8 +85,13 @@ local function subject_of(options)
   return subject
 end
 
+local function about_ra(ifa)
+  return ("RA(X_n): PGD that starts at X_n, pixels %s; %d of %d images"):format(
+    ifa.ra_clip_box and "kept in [0, 1]" or "free to leave [0, 1]", ifa.ra_samples, ifa.samples)
+end
+
 local function text_of(result)
-  local lines = { result.table, "", result.sketch, "" }
+  local lines = { result.table, "", result.sketch, about_ra(result.ifa), "" }
   local hfr = type(result.hfr) == "number" and ("%.4f"):format(result.hfr) or "undefined"
   lines[#lines + 1] = ("High-frequency ratio of Delta_1: %s"):format(hfr)
   local checks = result.acl.checks
@@ -110,9 +116,9 @@ function M.run(options)
   local subject, why = subject_of(options)
   if not subject then return nil, why end
   local result = cj.ifa.run {
-    model = subject.model, epochs = subject.epochs, train = subject.train, test = subject.test,
-    out = options.out or "runs/ifa", fit = { batch = options.batch, lr = options.lr },
-    eps = options.eps, steps = options.steps,
+    model = subject.model, epochs = subject.epochs, trained = subject.trained,
+    train = subject.train, test = subject.test, out = options.out or "runs/ifa",
+    fit = { batch = options.batch, lr = options.lr }, eps = options.eps, steps = options.steps,
     clip = options.clip, ra_share = options.ra_share, chunk = options.chunk,
     gan = {
       epochs = options.gan_epochs, batch = options.gan_batch, width = options.gan_width,

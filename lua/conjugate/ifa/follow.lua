@@ -139,6 +139,7 @@ local function totals(job, chunks)
   local t = {
     n = json.array(job.marks), ta = json.array(), ra = json.array(), frozen = json.array(),
     samples = 0, ra_samples = 0, eps = job.eps, steps = job.steps, clip = job.clip,
+    ra_clip_box = job.clip == "box",
   }
   local hfr_sum, hfr_count = 0, 0
   for _, c in ipairs(chunks) do
