@@ -1,23 +1,8 @@
 local cj = require "conjugate"
 local damage = require "support.damage"
-local ffi = require "ffi"
 local folder = require "support.folder"
 local raises = require("support.misuse").raises
-
-ffi.cdef "int setenv(const char *name, const char *value, int replace); int unsetenv(const char *);"
-
-local function with_env(values, f)
-  local old = {}
-  for name, value in pairs(values) do
-    old[name] = os.getenv(name) or false
-    ffi.C.setenv(name, value, 1)
-  end
-  local ok, err = pcall(f)
-  for name, value in pairs(old) do
-    if value then ffi.C.setenv(name, value, 1) else ffi.C.unsetenv(name) end
-  end
-  if not ok then error(err, 0) end
-end
+local with = require("support.environment").with
 
 describe("the mini set", function()
   local train, test
@@ -83,7 +68,7 @@ describe("loading", function()
   end
 
   it("looks into $CONJUGATE_DATA, then into the cache, plain or compressed", function()
-    with_env({ CONJUGATE_DATA = dir .. "/own", XDG_CACHE_HOME = dir .. "/cache" }, function()
+    with({ CONJUGATE_DATA = dir .. "/own", XDG_CACHE_HOME = dir .. "/cache" }, function()
       assert.is_nil((cj.data.load "mnist"))
       write_mnist(dir .. "/cache/conjugate/mnist", ".gz")
       local train, test = assert(cj.data.load "mnist")
@@ -97,7 +82,7 @@ describe("loading", function()
   end)
 
   it("says both ways to get a missing set", function()
-    with_env({ CONJUGATE_DATA = dir .. "/own", XDG_CACHE_HOME = dir .. "/cache" }, function()
+    with({ CONJUGATE_DATA = dir .. "/own", XDG_CACHE_HOME = dir .. "/cache" }, function()
       for _, name in ipairs { "mnist", "cifar10" } do
         local train, message = cj.data.load(name)
         assert.is_nil(train)
@@ -110,14 +95,14 @@ describe("loading", function()
   end)
 
   it("uses ~/.cache without XDG_CACHE_HOME", function()
-    with_env({ CONJUGATE_DATA = "", XDG_CACHE_HOME = "", HOME = dir }, function()
+    with({ CONJUGATE_DATA = "", XDG_CACHE_HOME = "", HOME = dir }, function()
       write_mnist(dir .. "/.cache/conjugate/mnist", "")
       assert.equal(3, assert(cj.data.load "mnist"):size())
     end)
   end)
 
   it("refuses files that do not fit together", function()
-    with_env({ CONJUGATE_DATA = dir }, function()
+    with({ CONJUGATE_DATA = dir }, function()
       local where = dir .. "/mnist"
       local function fails(file, tensor, text)
         write_mnist(where, "")
@@ -135,7 +120,7 @@ describe("loading", function()
   end)
 
   it("refuses CIFAR batches of another length", function()
-    with_env({ CONJUGATE_DATA = dir }, function()
+    with({ CONJUGATE_DATA = dir }, function()
       assert(cj.io.make_folder(dir .. "/cifar10"))
       for _, file in ipairs(cj.data.about("cifar10").files) do
         folder.write(dir .. "/cifar10/" .. file, ("\0"):rep(3073))
