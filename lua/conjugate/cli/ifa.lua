@@ -94,6 +94,11 @@ local function text_of(result)
   local lines = { result.table, "", result.sketch, about_ra(result.ifa), "" }
   local hfr = type(result.hfr) == "number" and ("%.4f"):format(result.hfr) or "undefined"
   lines[#lines + 1] = ("High-frequency ratio of Delta_1: %s"):format(hfr)
+  local zeros = result.acl.zero_gradients or 0
+  if zeros >= 1 then
+    lines[#lines + 1] = ("ACL gave PGD zero gradients in %.1f %% of the steps: its RA says less "
+      .. "than it seems"):format(zeros)
+  end
   local checks = result.acl.checks
   if checks then
     lines[#lines + 1] = ("ACL under PGD-20 with %d restarts: RA %.2f %%; CL's attack carried over: "

@@ -16,16 +16,24 @@ local M = {}
 
 -- --- the pairs -----------------------------------------------------------------------------------
 
--- Reads the arrays of some chunks into one tensor [count, C, H, W].
-local function read_deltas(job, first, last)
-  local parts = {}
+-- Reads the arrays of some chunks into one tensor [count, C, H, W], divided by the range.
+local function read_targets(job, first, last)
+  local before = (first - 1) * job.chunk
+  local total = math.min(job.set:size(), last * job.chunk) - before
+  local shape = job.set:batch(1, 1).shape
+  local targets, at = cj.empty { total, shape[2], shape[3], shape[4] }, 1
   for number = first, last do
     local path = follow.names(job.deltas, number)
     local array, why = cj.io.read_npy(path)
     if not array then error("ifa: " .. why, 0) end
-    parts[#parts + 1] = array
+    local count = array:size(1)
+    if at + count - 1 > total then
+      error(("ifa: %s holds %d images, more than its chunk"):format(path, count), 0)
+    end
+    targets:narrow(1, at, count):copy_(array / job.range)
+    at = at + count
   end
-  return #parts == 1 and parts[1] or cj.cat(parts, 1)
+  return targets
 end
 
 -- Chunks are shuffled in groups that fit in memory; one group holds all of a small set.
@@ -44,7 +52,7 @@ local function group_data(job, group)
   if job.held and job.held.first == group[1] then return job.held end
   job.held = {
     first = group[1], before = (group[1] - 1) * job.chunk,
-    deltas = read_deltas(job, group[1], group[2]) / job.range,
+    targets = read_targets(job, group[1], group[2]),
   }
   return job.held
 end
@@ -107,11 +115,11 @@ local function train_epoch(job, epoch, bar)
   job.discriminator:train()
   for _, group in ipairs(groups(job)) do
     local data = group_data(job, group)
-    local size = data.deltas:size(1)
+    local size = data.targets:size(1)
     local order = cj.randperm(size)
     for from = 1, size, job.batch do
       local rows = order:narrow(1, from, math.min(job.batch, size - from + 1))
-      add_step(job, sums, job.set:pick(rows + data.before), data.deltas:index_select(1, rows))
+      add_step(job, sums, job.set:pick(rows + data.before), data.targets:index_select(1, rows))
       seen = seen + rows:size(1)
       bar:update((epoch - 1) * all + seen, ("L1 %.4f"):format(sums.l1 / sums.seen))
       if sums.seen >= all / 20 or seen == all then
