@@ -38,7 +38,7 @@ foreach(isa IN LISTS CJ_ISAS)
       target_link_libraries(ops_${isa}_${type} PUBLIC cj_options)
       target_compile_definitions(ops_${isa}_${type} PRIVATE CJ_ISA=${isa} CJ_TYPE=${type}
         CJ_TYPE_${type}=1 CJ_ISA_${isa}=1)
-      target_compile_options(ops_${isa}_${type} PRIVATE -O3 ${flags_${isa}})
+      target_compile_options(ops_${isa}_${type} PRIVATE -O3 -fno-trapping-math ${flags_${isa}})
       list(APPEND isa_objects ops_${isa}_${type})
     endif()
   endforeach()

@@ -49,6 +49,8 @@ typedef struct fold_kind {
   void (*row)(fold_state *s, const real *x, int64_t n, int64_t at);
   /* Folds one element, at position `at`, into each of width results. */
   void (*columns)(fold_state *s, const real *x, int64_t width, int64_t at);
+  /* After the last row, if a row is folded in parts: brings these together in result 0. Or NULL. */
+  void (*close)(fold_state *s);
   /* Folds a later chunk's state into s. */
   void (*merge)(fold_state *s, const fold_state *later, int64_t width);
 } fold_kind;
@@ -99,6 +101,7 @@ static inline fold_plan fold_plan_make(const cj_tensor *x, const bool fold[CJ_MA
 
 /* Offset of number i of the index space dims. */
 static inline int64_t fold_offset(const fold_dims *dims, int64_t i) {
+  if (dims->count == 1) return i * dims->stride[0]; /* no division */
   int64_t offset = 0;
   for (int d = dims->count - 1; d >= 0 && i; d--) {
     offset += (i % dims->size[d]) * dims->stride[d];
@@ -167,6 +170,7 @@ static inline void fold_range(const fold_job *j, fold_state *s, int64_t first, i
       fold_row(j, s, base + fold_offset(&p->folded, at / p->width) + inner, n, at);
       at += n;
     }
+    if (j->kind->close) j->kind->close(s);
     return;
   }
   const int64_t base = fold_offset(&p->kept, first / p->width) + first % p->width;
@@ -249,21 +253,10 @@ static inline void fold_run(const fold_plan *p, const fold_kind *kind, fold_sour
 /* --- sums, which operators on broadcast operands need too --------------------------------------
  */
 
-static inline void fold_sum_begin(fold_state *s, int64_t width) {
-  memset(s->value, 0, (size_t)width * sizeof(accum));
-}
+enum { FOLD_PARTS = 16 };
 
-/* 16 partial sums, folded in pairs: the same bits on every instruction set. */
-static inline void fold_sum_row(fold_state *s, const real *x, int64_t n, int64_t at) {
-  (void)at;
-  accum_wraps part[16] = {0};
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 16)
-    for (int k = 0; k < 16; k++) part[k] += (accum_wraps)x[i + k];
-  for (int k = 0; i < n; i++, k++) part[k] += (accum_wraps)x[i];
-  for (int half = 8; half > 0; half /= 2)
-    for (int k = 0; k < half; k++) part[k] += part[k + half];
-  s->value[0] = (accum)((accum_wraps)s->value[0] + part[0]);
+static inline void fold_sum_begin(fold_state *s, int64_t width) {
+  memset(s->value, 0, (size_t)(width < FOLD_PARTS ? FOLD_PARTS : width) * sizeof(accum));
 }
 
 static inline void fold_sum_columns(fold_state *s, const real *x, int64_t width, int64_t at) {
@@ -272,12 +265,34 @@ static inline void fold_sum_columns(fold_state *s, const real *x, int64_t width,
     s->value[i] = (accum)((accum_wraps)s->value[i] + (accum_wraps)x[i]);
 }
 
+/* 16 partial sums, folded in pairs at the end: the same bits on every instruction set. */
+static inline void fold_sum_row(fold_state *s, const real *x, int64_t n, int64_t at) {
+  if (n < FOLD_PARTS) {
+    fold_sum_columns(s, x, n, at);
+    return;
+  }
+  accum_wraps part[FOLD_PARTS];
+  for (int k = 0; k < FOLD_PARTS; k++) part[k] = (accum_wraps)s->value[k];
+  int64_t i = 0;
+  for (; i + FOLD_PARTS <= n; i += FOLD_PARTS)
+    for (int k = 0; k < FOLD_PARTS; k++) part[k] += (accum_wraps)x[i + k];
+  for (int k = 0; i < n; i++, k++) part[k] += (accum_wraps)x[i];
+  for (int k = 0; k < FOLD_PARTS; k++) s->value[k] = (accum)part[k];
+}
+
+static inline void fold_sum_close(fold_state *s) {
+  for (int half = FOLD_PARTS / 2; half > 0; half /= 2)
+    for (int k = 0; k < half; k++)
+      s->value[k] = (accum)((accum_wraps)s->value[k] + (accum_wraps)s->value[k + half]);
+}
+
 static inline void fold_sum_merge(fold_state *s, const fold_state *later, int64_t width) {
   for (int64_t i = 0; i < width; i++)
     s->value[i] = (accum)((accum_wraps)s->value[i] + (accum_wraps)later->value[i]);
 }
 
-static const fold_kind fold_sum = {fold_sum_begin, fold_sum_row, fold_sum_columns, fold_sum_merge};
+static const fold_kind fold_sum = {fold_sum_begin, fold_sum_row, fold_sum_columns, fold_sum_close,
+                                   fold_sum_merge};
 
 #if CJ_IS_FLOAT
 /* context: the gradient, a real array. */

@@ -39,14 +39,16 @@ static void maximum_forward(const cj_args *a, cj_tensor *y) {
   cj_binary_forward(a, y, maximum_run);
 }
 
-/* The upper limit, num[1], wins where the limits cross. */
-CJ_EACH_FORWARD(clamp_forward, clamp_run,
-                x > num[1] || num[0] > num[1] ? (NOT_NUMBER(x) ? x : num[1])
-                                              : (x < num[0] ? num[0] : x))
+/* x moved into lo..hi; NaN stays, and hi wins where the limits cross. */
+static inline real limited(real x, real lo, real hi) {
+  const real above = x < lo ? lo : x;
+  return above > hi ? hi : above;
+}
+CJ_EACH_FORWARD(clamp_forward, clamp_run, limited(x, num[0], num[1]))
 #if !defined(CJ_TYPE_u8)
 CJ_EACH_FORWARD(neg_forward, neg_run, -(wraps)x)
 CJ_EACH_FORWARD(abs_forward, abs_run, x > 0 ? (wraps)x : 0 - (wraps)x)
-CJ_EACH_FORWARD(sign_forward, sign_run, NOT_NUMBER(x) ? x : (real)((x > 0) - (x < 0)))
+CJ_EACH_FORWARD(sign_forward, sign_run, x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x)
 #endif
 
 #if CJ_IS_FLOAT

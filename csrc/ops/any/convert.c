@@ -54,14 +54,19 @@ static void i64_run(const void *context, const cj_run *r) {
   for (int64_t i = 0; i < r->n; i++) to[i] = as_i64(from[i * r->step[0]]);
 }
 
+static uint8_t as_u8(real v) {
+  return (uint8_t)(int)(v > 0 ? (v < 255 ? v : 255) : 0); /* NaN: 0 */
+}
+
 static void u8_run(const void *context, const cj_run *r) {
   const copying *c = context;
   const real *from = c->from + r->offset[0];
   uint8_t *to = (uint8_t *)c->to + r->at;
-  for (int64_t i = 0; i < r->n; i++) {
-    const int64_t v = as_i64(from[i * r->step[0]]);
-    to[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-  }
+  const int64_t step = r->step[0];
+  if (step == 1)
+    for (int64_t i = 0; i < r->n; i++) to[i] = as_u8(from[i]);
+  else
+    for (int64_t i = 0; i < r->n; i++) to[i] = as_u8(from[i * step]);
 }
 
 static const cj_run_task runs[CJ_DTYPES] = {

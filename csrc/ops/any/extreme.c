@@ -21,54 +21,74 @@ static void begin(fold_state *s, int64_t width) {
   for (int64_t i = 0; i < width; i++) s->at[i] = -1; /* nothing yet */
 }
 
-/* The most extreme of n > 0 elements, looking for NaN in the same pass; 16 at a time, since the
- * order does not matter for the value. */
+/* Does a value take the place of an earlier one? NaN does, and keeps it. */
+#define TAKES_OVER(value, old, beats) (((value)beats(old)) | (IS_NAN(value) & !IS_NAN(old)))
+
+/* A register of elements, and as many masks (all bits or none) of a comparison. */
+enum { PARTS = 32 / (int)sizeof(real) };
+typedef real parts
+    __attribute__((vector_size(PARTS * sizeof(real)), aligned(sizeof(real)), may_alias));
+#if defined(CJ_TYPE_u8)
+typedef int8_t bits;
+#elif defined(CJ_TYPE_f32)
+typedef int32_t bits;
+#else
+typedef int64_t bits;
+#endif
+typedef bits masks __attribute__((vector_size(PARTS * sizeof(bits))));
+
+/* The most extreme of n > 0 elements, several at a time, since the order does not matter for the
+ * value. Once best is NaN it stays so: nothing but another NaN takes over from it. */
 #define ROW_EXTREME(name, beats)                                                                   \
   static real name(const real *x, int64_t n) {                                                     \
-    real best[16];                                                                                 \
-    int nan[16] = {0};                                                                             \
-    for (int k = 0; k < 16; k++) best[k] = x[0];                                                   \
+    real best = x[0];                                                                              \
     int64_t i = 0;                                                                                 \
-    for (; i + 16 <= n; i += 16)                                                                   \
-      for (int k = 0; k < 16; k++) {                                                               \
-        best[k] = x[i + k] beats best[k] ? x[i + k] : best[k];                                     \
-        nan[k] |= IS_NAN(x[i + k]);                                                                \
+    if (n >= PARTS) {                                                                              \
+      parts most = *(const parts *)x;                                                              \
+      for (i = PARTS; i + PARTS <= n; i += PARTS) {                                                \
+        const parts v = *(const parts *)(x + i);                                                   \
+        const masks takes = (masks)(v beats most) | (masks)(v != v);                               \
+        most = (parts)(((masks)v & takes) | ((masks)most & ~takes));                               \
       }                                                                                            \
-    for (; i < n; i++) {                                                                           \
-      best[0] = x[i] beats best[0] ? x[i] : best[0];                                               \
-      nan[0] |= IS_NAN(x[i]);                                                                      \
+      best = most[0];                                                                              \
+      for (int k = 1; k < PARTS; k++)                                                              \
+        best = (most[k] beats best) | IS_NAN(most[k]) ? most[k] : best;                            \
     }                                                                                              \
-    for (int k = 1; k < 16; k++) {                                                                 \
-      best[0] = best[k] beats best[0] ? best[k] : best[0];                                         \
-      nan[0] |= nan[k];                                                                            \
-    }                                                                                              \
-    return nan[0] ? (real)NOT_A_NUMBER : best[0];                                                  \
+    for (; i < n; i++) best = (x[i] beats best) | IS_NAN(x[i]) ? x[i] : best;                      \
+    return best;                                                                                   \
   }
-#if CJ_IS_FLOAT
-#include <math.h>
-#define NOT_A_NUMBER NAN
-#else
-#define NOT_A_NUMBER 0
-#endif
 ROW_EXTREME(row_max, >)
 ROW_EXTREME(row_min, <)
 
 /* Place of the first element equal to value, or of the first NaN. */
 static int64_t first_of(const real *x, int64_t n, real value) {
+  const bool nan = IS_NAN(value);
   int64_t i = 0;
-  if (IS_NAN(value)) {
-    while (i < n - 1 && !IS_NAN(x[i])) i++;
-  } else {
-    while (i < n - 1 && x[i] != value) i++;
+  for (; i + 64 <= n; i += 64) { /* blocks without it are passed over quickly */
+    int found = 0;
+    for (int k = 0; k < 64; k++) found |= nan ? IS_NAN(x[i + k]) : x[i + k] == value;
+    if (found) break;
   }
+  while (i < n - 1 && !(nan ? IS_NAN(x[i]) : x[i] == value)) i++;
   return i;
 }
 
-/* Does a later value take the place of an earlier one? */
-#define TAKES_OVER(value, old, beats) ((value)beats(old) || (IS_NAN(value) && !IS_NAN(old)))
+enum { SHORT_ROW = 24 }; /* up to here one pass for value and place is faster than two */
 
 #define FOLD_EXTREME(row_name, columns_name, merge_name, row_extreme, beats)                       \
   static void row_name(fold_state *s, const real *x, int64_t n, int64_t at) {                      \
+    if (n <= SHORT_ROW) {                                                                          \
+      real best = s->at[0] < 0 ? x[0] : (real)s->value[0];                                         \
+      int64_t place = s->at[0] < 0 ? at : s->at[0];                                                \
+      for (int64_t i = 0; i < n; i++) {                                                            \
+        const bool takes = TAKES_OVER(x[i], best, beats);                                          \
+        best = takes ? x[i] : best;                                                                \
+        place = takes ? at + i : place;                                                            \
+      }                                                                                            \
+      s->value[0] = (accum)best;                                                                   \
+      s->at[0] = place;                                                                            \
+      return;                                                                                      \
+    }                                                                                              \
     const real value = row_extreme(x, n);                                                          \
     if (s->at[0] >= 0 && !TAKES_OVER((accum)value, s->value[0], beats)) return;                    \
     s->value[0] = (accum)value;                                                                    \
@@ -92,8 +112,8 @@ static int64_t first_of(const real *x, int64_t n, real value) {
 FOLD_EXTREME(fold_max_row, fold_max_columns, fold_max_merge, row_max, >)
 FOLD_EXTREME(fold_min_row, fold_min_columns, fold_min_merge, row_min, <)
 
-static const fold_kind fold_max = {begin, fold_max_row, fold_max_columns, fold_max_merge};
-static const fold_kind fold_min = {begin, fold_min_row, fold_min_columns, fold_min_merge};
+static const fold_kind fold_max = {begin, fold_max_row, fold_max_columns, NULL, fold_max_merge};
+static const fold_kind fold_min = {begin, fold_min_row, fold_min_columns, NULL, fold_min_merge};
 
 static cj_status check_not_empty(const cj_args *a, int first) {
   const fold_plan plan = cj_folded_plan(a, first);

@@ -129,7 +129,7 @@ static void prod_merge(fold_state *s, const fold_state *later, int64_t width) {
 }
 
 static void prod_forward(const cj_args *a, cj_tensor *y) {
-  static const fold_kind kind = {prod_begin, prod_row, prod_columns, prod_merge};
+  static const fold_kind kind = {prod_begin, prod_row, prod_columns, NULL, prod_merge};
   fold_all(a, y, &kind);
 }
 
