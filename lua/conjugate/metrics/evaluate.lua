@@ -173,6 +173,10 @@ local function check_attacks(attacks)
   if single then attacks = { attacks } end
   check.table("evaluate", "attacks", attacks)
   for i, attack in ipairs(attacks) do
+    if type(attack) == "table" and attack.direction and attack.attack then
+      check.fail("evaluate", "attacks[%d] is a conjugate; to follow it as an attack give a radius, "
+        .. "as in conjugate:attack { eps = 0.1 }", i)
+    end
     check.callable("evaluate", ("attacks[%d]"):format(i), attack)
   end
   return attacks

@@ -118,6 +118,13 @@ describe("evaluate", function()
     assert.is_table(cj.evaluate(constant, set, { fgsm }, { quiet = true, guards = false }))
   end)
 
+  it("follows a conjugate as an attack, and says how when given the conjugate alone", function()
+    local mine = cj.conjugate { name = "spec sign", direction = function(g) return g:sign() end }
+    local r = cj.evaluate(model, set, { mine:attack { eps = 0.1, alpha = 0.1, steps = 1 } }, quiet)
+    assert.equal(40, r.ra_paper)
+    assert.error_matches(function() cj.evaluate(model, set, { mine }, quiet) end, "give a radius")
+  end)
+
   it("names what is wrong with its arguments", function()
     assert.error_matches(function() cj.evaluate(3, set) end, "callable for net")
     assert.error_matches(function() cj.evaluate(model, {}) end, "expected a data set")
