@@ -39,14 +39,15 @@ CJ_INLINE void tile_body(const int rows, const int vecs, int64_t depth, const re
 CJ_INLINE void tile_any(int rows, int vecs, int64_t depth, const real *a, const real *b,
                         const int64_t *off, real *c) {
   switch (rows * 8 + vecs) {
-    TILES(1)
-    TILES(2)
-    TILES(3) TILES(4) TILES(5) TILES(6) TILE(1, 4) TILE(2, 4)
+    /* clang-format off */
+    TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+    TILE(1, 4) TILE(2, 4)
 #if defined(CJ_ISA_avx512)
-        TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILES(7) TILES(8) TILES(9) TILES(10) TILES(11)
-            TILES(12) TILES(13) TILES(14)
+    TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
+    TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
-                default : return; /* no such tile */
+        /* clang-format on */
+        default : return; /* no such tile */
   }
 }
 
@@ -92,13 +93,13 @@ CJ_INLINE void dots_body(const cj_dots *d, const int rows, const int cols, const
 void CJ_KERNEL(dots)(const cj_dots *d, int rows, int cols, const real *a, const real *b,
                      const int64_t *off, real *c) {
   switch (rows * 8 + cols) {
-    DOTS_ROW(1)
-    DOTS_ROW(2)
-    DOTS_ROW(3)
+    /* clang-format off */
+    DOTS_ROW(1) DOTS_ROW(2) DOTS_ROW(3)
 #if defined(CJ_ISA_avx512)
-        DOTS_ROW(4) DOTS(1, 5) DOTS(2, 5) DOTS(3, 5) DOTS(4, 5) DOTS(1, 6) DOTS(2, 6) DOTS(3, 6)
-            DOTS(4, 6)
+    DOTS_ROW(4)
+    DOTS(1, 5) DOTS(2, 5) DOTS(3, 5) DOTS(4, 5) DOTS(1, 6) DOTS(2, 6) DOTS(3, 6) DOTS(4, 6)
 #endif
-                default : return; /* no such block */
+        /* clang-format on */
+        default : return; /* no such block */
   }
 }
