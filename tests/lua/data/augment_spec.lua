@@ -183,7 +183,7 @@ describe("augmentation", function()
     raises('augment: expected one of "cifar", "ygcnn" for recipe', m, some, "x", 8, 8, 1, 1)
     raises("augment: expected a number from 0 to 1 for shift, got 2", m, some, { shift = 2 }, 8, 8,
       1, 1)
-    raises('augment: there is no option "shfit"', m, some, { shfit = 2 }, 8, 8, 1, 1)
+    raises('augment: there is no option "shifts"', m, some, { shifts = 2 }, 8, 8, 1, 1)
     raises('augment: expected one of "nearest", "zero" for border', m, some, { border = "x" }, 8, 8,
       1, 1)
   end)
