@@ -1,7 +1,7 @@
 /* binary.h -- operators on two broadcast operands, element by element.
  *
- * A run is written as an expression of x and z, the elements of the first and second operand; a
- * slope also of g, the result's gradient. The loops for the usual steps (both 1; one of them 0)
+ * A forward is written as an expression of x and z, the elements of the first and second operand; a
+ * gradient also of g, the result's gradient. The loops for the usual steps (both 1; one of them 0)
  * are spelled out so that the compiler can vectorise them. */
 #ifndef CJ_BINARY_H
 #define CJ_BINARY_H
@@ -57,24 +57,21 @@ typedef struct cj_pair {
     }                                                                                              \
   }
 
-/* Defines the run `name` with elements of type `result`. */
-#define CJ_BINARY_RUN(name, result, expression)                                                    \
-  static void name(const void *context, const cj_run *r) {                                         \
-    CJ_PAIR_LOOPS(result, (void)0, expression)                                                     \
-  }
-
-/* Defines the slope `name`: the gradient of one operand's element. */
-#define CJ_BINARY_SLOPE(name, expression)                                                          \
-  static void name(const void *context, const cj_run *r) {                                         \
-    const real *pg = ((const cj_pair *)context)->g + r->at;                                        \
-    CJ_PAIR_LOOPS(real, const real g = pg[i], expression)                                          \
-  }
-
 static inline void cj_binary_forward(const cj_args *a, cj_tensor *y, cj_run_task run) {
   const cj_walk walk = cj_walk_over(y, 2, a->in);
   const cj_pair p = {.x = a->in[0]->data, .z = a->in[1]->data, .out = y->data, .walk = &walk};
   cj_walk_all(&walk, run, &p);
 }
+
+/* Defines the forward function `name` and its loop `run_name`; the elements of the result are of
+ * type `result`. */
+#define CJ_BINARY_FORWARD(name, run_name, result, expression)                                      \
+  static void run_name(const void *context, const cj_run *r) {                                     \
+    CJ_PAIR_LOOPS(result, (void)0, expression)                                                     \
+  }                                                                                                \
+  static void name(const cj_args *a, cj_tensor *y) {                                               \
+    cj_binary_forward(a, y, run_name);                                                             \
+  }
 
 #if CJ_IS_FLOAT
 static inline void cj_binary_take(const void *context, int64_t at, int64_t n, real *buffer) {
@@ -97,6 +94,23 @@ static inline void cj_binary_backward(const cj_args *a, const cj_tensor *gy, cj_
     fold_broadcast(gx[i], gy, source);
   }
 }
+
+/* Defines the loop `name` for the gradient of one operand's element. */
+#define CJ_BINARY_SLOPE(name, expression)                                                          \
+  static void name(const void *context, const cj_run *r) {                                         \
+    const real *pg = ((const cj_pair *)context)->g + r->at;                                        \
+    CJ_PAIR_LOOPS(real, const real g = pg[i], expression)                                          \
+  }
+
+/* Defines the backward function `name` and the loops for the two gradients. */
+#define CJ_BINARY_BACKWARD(name, x_name, x_expression, z_name, z_expression)                       \
+  CJ_BINARY_SLOPE(x_name, x_expression)                                                            \
+  CJ_BINARY_SLOPE(z_name, z_expression)                                                            \
+  static void name(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,                      \
+                   cj_tensor *const *gx) {                                                         \
+    (void)y;                                                                                       \
+    cj_binary_backward(a, gy, gx, x_name, z_name);                                                 \
+  }
 #endif
 
 #endif

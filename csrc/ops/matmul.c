@@ -115,7 +115,7 @@ static void slice(void *context, int64_t piece) {
 
 /* Many small matrices are shared out whole; the threads work on one large matrix together. */
 static int64_t slices_for(int64_t results, int64_t m, int64_t n, int64_t k) {
-  if (m * n * k > SMALL) return 1;
+  if ((double)m * (double)n * (double)k > SMALL) return 1;
   return results < SLICES ? results : SLICES;
 }
 

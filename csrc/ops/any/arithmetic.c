@@ -17,27 +17,11 @@ typedef uint64_t wraps; /* overflow of unsigned integers is defined */
 #define IF_FLOAT(function) NULL
 #endif
 
-CJ_BINARY_RUN(add_run, real, (wraps)x + (wraps)z)
-CJ_BINARY_RUN(sub_run, real, (wraps)x - (wraps)z)
-CJ_BINARY_RUN(mul_run, real, ((wraps)x * (wraps)z))
-CJ_BINARY_RUN(minimum_run, real, x < z || NOT_NUMBER(x) ? x : z)
-CJ_BINARY_RUN(maximum_run, real, x > z || NOT_NUMBER(x) ? x : z)
-
-static void add_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, add_run);
-}
-static void sub_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, sub_run);
-}
-static void mul_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, mul_run);
-}
-static void minimum_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, minimum_run);
-}
-static void maximum_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, maximum_run);
-}
+CJ_BINARY_FORWARD(add_forward, add_run, real, (wraps)x + (wraps)z)
+CJ_BINARY_FORWARD(sub_forward, sub_run, real, (wraps)x - (wraps)z)
+CJ_BINARY_FORWARD(mul_forward, mul_run, real, ((wraps)x * (wraps)z))
+CJ_BINARY_FORWARD(minimum_forward, minimum_run, real, x < z || NOT_NUMBER(x) ? x : z)
+CJ_BINARY_FORWARD(maximum_forward, maximum_run, real, x > z || NOT_NUMBER(x) ? x : z)
 
 /* x moved into lo..hi; NaN stays, and hi wins where the limits cross. */
 static inline real limited(real x, real lo, real hi) {
@@ -58,14 +42,35 @@ static real power(real x, real z) {
   if (z == 1) return x;
   return pow(x, z);
 }
-CJ_BINARY_RUN(div_run, real, x / z)
-CJ_BINARY_RUN(pow_run, real, power(x, z))
+CJ_BINARY_FORWARD(div_forward, div_run, real, x / z)
+CJ_BINARY_FORWARD(pow_forward, pow_run, real, power(x, z))
 
-static void div_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, div_run);
-}
-static void pow_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, pow_run);
+CJ_BINARY_BACKWARD(mul_backward, mul_slope_x, (g * z), mul_slope_z, (g * x))
+CJ_BINARY_BACKWARD(div_backward, div_slope_x, g / z, div_slope_z, (-g * (x / z / z)))
+CJ_BINARY_BACKWARD(minimum_backward, minimum_slope_x,
+                   x == z  ? g / 2
+                   : x > z ? 0
+                           : g,
+                   minimum_slope_z,
+                   x == z  ? g / 2
+                   : x < z ? 0
+                           : g)
+CJ_BINARY_BACKWARD(maximum_backward, maximum_slope_x,
+                   x == z  ? g / 2
+                   : x < z ? 0
+                           : g,
+                   maximum_slope_z,
+                   x == z  ? g / 2
+                   : x > z ? 0
+                           : g)
+/* Anything to the power zero is 1, so the slope in x is 0 there; 0^z is 0 for all z > 0. */
+CJ_BINARY_BACKWARD(pow_backward, pow_slope_x, z == 0 ? 0 : g * z * power(x, z - 1), pow_slope_z,
+                   x == 0 && z >= 0 ? 0 : g * power(x, z) * log(x))
+
+static void add_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
+                         cj_tensor *const *gx) {
+  (void)y;
+  cj_binary_backward(a, gy, gx, NULL, NULL);
 }
 
 /* Reads no operand: the tape has let go of them. */
@@ -75,56 +80,15 @@ static void minus_slope(const void *context, const cj_run *r) {
   real *out = (real *)p->out + (r->at - p->first);
   CJ_EACH(i, r->n) out[i] = -g[i];
 }
-CJ_BINARY_SLOPE(mul_slope_x, (g * z))
-CJ_BINARY_SLOPE(mul_slope_z, (g * x))
-CJ_BINARY_SLOPE(div_slope_x, g / z)
-CJ_BINARY_SLOPE(div_slope_z, (-g * (x / z / z)))
-CJ_BINARY_SLOPE(minimum_slope_x, x == z ? g / 2 : x > z ? 0 : g)
-CJ_BINARY_SLOPE(minimum_slope_z, x == z ? g / 2 : x < z ? 0 : g)
-CJ_BINARY_SLOPE(maximum_slope_x, x == z ? g / 2 : x < z ? 0 : g)
-CJ_BINARY_SLOPE(maximum_slope_z, x == z ? g / 2 : x > z ? 0 : g)
-/* Zero to the power zero is 1 for every base, so its slope in x is 0; in z, 0^z is 0 for z > 0. */
-CJ_BINARY_SLOPE(pow_slope_x, z == 0 ? 0 : g * z * power(x, z - 1))
-CJ_BINARY_SLOPE(pow_slope_z, x == 0 && z >= 0 ? 0 : g * power(x, z) * log(x))
 
-static void add_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
-                         cj_tensor *const *gx) {
-  (void)y;
-  cj_binary_backward(a, gy, gx, NULL, NULL);
-}
 static void sub_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
                          cj_tensor *const *gx) {
   (void)y;
   cj_binary_backward(a, gy, gx, NULL, minus_slope);
 }
-static void mul_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
-                         cj_tensor *const *gx) {
-  (void)y;
-  cj_binary_backward(a, gy, gx, mul_slope_x, mul_slope_z);
-}
-static void div_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
-                         cj_tensor *const *gx) {
-  (void)y;
-  cj_binary_backward(a, gy, gx, div_slope_x, div_slope_z);
-}
-static void minimum_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
-                             cj_tensor *const *gx) {
-  (void)y;
-  cj_binary_backward(a, gy, gx, minimum_slope_x, minimum_slope_z);
-}
-static void maximum_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
-                             cj_tensor *const *gx) {
-  (void)y;
-  cj_binary_backward(a, gy, gx, maximum_slope_x, maximum_slope_z);
-}
-static void pow_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
-                         cj_tensor *const *gx) {
-  (void)y;
-  cj_binary_backward(a, gy, gx, pow_slope_x, pow_slope_z);
-}
 
 CJ_EACH_BACKWARD(neg_backward, neg_slope, x, -g)
-CJ_EACH_BACKWARD(abs_backward, abs_slope, x, x > 0 ? g : x < 0 ? -g : 0)
+CJ_EACH_BACKWARD(abs_backward, abs_slope, x, x > 0 ? g : x < 0 ? -g : x == 0 ? 0 : x)
 CJ_EACH_BACKWARD(clamp_backward, clamp_slope, x, x<num[0] || x> num[1] ? 0 : g)
 
 /* Flat almost everywhere: the slope is 0. */

@@ -2,53 +2,23 @@
  * choice by them. As in IEEE 754, NaN is not equal, below or above anything, itself included. */
 #include "ops/binary.h"
 
-CJ_BINARY_RUN(eq_run, uint8_t, x == z)
-CJ_BINARY_RUN(ne_run, uint8_t, x != z)
-CJ_BINARY_RUN(lt_run, uint8_t, x < z)
-CJ_BINARY_RUN(le_run, uint8_t, x <= z)
-CJ_BINARY_RUN(gt_run, uint8_t, x > z)
-CJ_BINARY_RUN(ge_run, uint8_t, x >= z)
+CJ_BINARY_FORWARD(eq_forward, eq_run, uint8_t, x == z)
+CJ_BINARY_FORWARD(ne_forward, ne_run, uint8_t, x != z)
+CJ_BINARY_FORWARD(lt_forward, lt_run, uint8_t, x < z)
+CJ_BINARY_FORWARD(le_forward, le_run, uint8_t, x <= z)
+CJ_BINARY_FORWARD(gt_forward, gt_run, uint8_t, x > z)
+CJ_BINARY_FORWARD(ge_forward, ge_run, uint8_t, x >= z)
+#if defined(CJ_TYPE_u8)
+CJ_BINARY_FORWARD(and_forward, and_run, uint8_t, (x != 0) & (z != 0))
+CJ_BINARY_FORWARD(or_forward, or_run, uint8_t, (x != 0) | (z != 0))
+CJ_BINARY_FORWARD(xor_forward, xor_run, uint8_t, (x != 0) ^ (z != 0))
+#endif
 
 static cj_status compare_infer(cj_args *a, cj_tensor *y) {
   CJ_TRY(cj_infer_broadcast(a, y));
   y->dtype = CJ_U8;
   return CJ_OK;
 }
-
-static void eq_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, eq_run);
-}
-static void ne_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, ne_run);
-}
-static void lt_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, lt_run);
-}
-static void le_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, le_run);
-}
-static void gt_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, gt_run);
-}
-static void ge_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, ge_run);
-}
-
-#if defined(CJ_TYPE_u8)
-CJ_BINARY_RUN(and_run, uint8_t, (x != 0) & (z != 0))
-CJ_BINARY_RUN(or_run, uint8_t, (x != 0) | (z != 0))
-CJ_BINARY_RUN(xor_run, uint8_t, (x != 0) ^ (z != 0))
-
-static void and_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, and_run);
-}
-static void or_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, or_run);
-}
-static void xor_forward(const cj_args *a, cj_tensor *y) {
-  cj_binary_forward(a, y, xor_run);
-}
-#endif
 
 /* --- where ------------------------------------------------------------------------------------ */
 
