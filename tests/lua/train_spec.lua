@@ -9,8 +9,8 @@ local toy = require "support.toy"
 local function network()
   local nn = cj.nn
   local net = nn.sequential {
-    nn.flatten(), { "fc1", nn.linear(4, 6) }, { "bn", nn.batch_norm1d and nn.batch_norm1d(6)
-      or nn.relu() }, nn.relu(), nn.dropout(0.2), { "fc2", nn.linear(6, 2) },
+    { "conv", nn.conv2d(1, 6, 2) }, { "bn", nn.batch_norm2d(6) }, nn.relu(), nn.flatten(),
+    nn.dropout(0.2), { "fc", nn.linear(6, 2) },
   }
   net.config = { model = "toy" }
   return net
@@ -85,7 +85,7 @@ describe("fit", function()
     assert.equal(4, epochs)
     assert.equal(5, steps)
     local tensors, meta = require("conjugate.run.files").read_tensors(dir .. "/a/model.safetensors")
-    assert.same(net:state_dict()["fc1.weight"]:table(), tensors["fc1.weight"]:table())
+    assert.same(net:state_dict()["fc.weight"]:table(), tensors["fc.weight"]:table())
     assert.equal("3", meta.seed)
     assert.is_nil(folder.read(dir .. "/a/state.safetensors"))
   end)
