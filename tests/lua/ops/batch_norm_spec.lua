@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -116,5 +117,15 @@ describe("batch_norm in evaluation", function()
     misuse.raises("expected sizes [3] for weight, got [2]", cj.batch_norm, x,
       cj.zeros({ 2 }, "float64"), nil, mean, var)
     misuse.raises("expected x [B, C, ...], got [3]", cj.batch_norm, cj.zeros { 3 })
+  end)
+
+  it("obeys the laws of every operator, in both modes", function()
+    local z = layers.random({ 4, 3, 2, 2 }, 6)
+    check_op.laws(function(t, weight, bias)
+      return cj.batch_norm(t, weight, bias, nil, nil, true)
+    end, { z, w, b }, { float32 = 1e-4 })
+    check_op.laws(function(t, weight, bias)
+      return cj.batch_norm(t, weight, bias, mean:to(t.dtype), var:to(t.dtype))
+    end, { z, w, b })
   end)
 end)

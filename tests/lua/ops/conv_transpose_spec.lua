@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -125,5 +126,12 @@ describe("conv_transpose2d", function()
     local s = sizes(cases[3])
     local x, w, b = operands(s)
     layers.starves(function() layers.gradients(conv(s), { x, w, b }) end)
+  end)
+
+  it("obeys the laws of every operator", function()
+    for _, at in ipairs { 2, 3, 4 } do
+      local s = sizes(cases[at])
+      check_op.laws(conv(s), { operands(s) }, { step = 0.1 })
+    end
   end)
 end)

@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -59,5 +60,10 @@ describe("dropout", function()
     misuse.raises("from 0 to 1 for p", cj.dropout, cj.ones { 2 }, 0 / 0)
     assert.same({}, cj.dropout(cj.tensor(1), 0.5).shape)
     assert.same({ 0, 3 }, cj.dropout(cj.zeros { 0, 3 }, 0.5).shape)
+  end)
+
+  it("obeys the laws of every operator", function()
+    check_op.laws(function(z) return cj.dropout(z, 0.4, true, 5) end,
+      { layers.random({ 3, 7 }, 1) })
   end)
 end)

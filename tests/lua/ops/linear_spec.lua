@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -69,5 +70,11 @@ describe("linear", function()
   it("survives failing allocations", function()
     local x, w = layers.random({ 3, 4 }, 1), layers.random({ 2, 4 }, 2)
     layers.starves(function() layers.gradients(cj.linear, { x, w }) end)
+  end)
+
+  it("obeys the laws of every operator", function()
+    check_op.laws(cj.linear, {
+      layers.random({ 3, 2, 5 }, 1), layers.random({ 4, 5 }, 2), layers.random({ 4 }, 3),
+    })
   end)
 end)

@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -57,5 +58,12 @@ describe("pad", function()
     misuse.raises("amounts 3 and 0 are too large", cj.pad, x, { 3, 0 }, "reflect")
     misuse.raises("amounts -2 and -2 cut more than the 3 elements", cj.pad, x, { -2, -2 })
     misuse.raises("amounts", cj.pad, x, { 0.5, 1 })
+  end)
+
+  it("obeys the laws of every operator", function()
+    for _, mode in ipairs { "constant", "reflect", "replicate" } do
+      check_op.laws(function(t) return cj.pad(t, { 1, 2, -1, 1, 1, 1 }, mode) end,
+        { layers.random({ 2, 3, 4 }, 1) })
+    end
   end)
 end)

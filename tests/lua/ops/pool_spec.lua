@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -165,5 +166,16 @@ describe("adaptive_avg_pool2d", function()
     layers.near({ 1, 1.5, 2.5, 3, 3.5, 4.5, 5 }, cj.adaptive_avg_pool2d(x, { 1, 7 }))
     layers.slopes(function(z) return cj.adaptive_avg_pool2d(z, { 3, 2 }) end,
       { layers.random({ 1, 2, 5, 7 }, 1) })
+  end)
+end)
+
+describe("pooling", function()
+  it("obeys the laws of every operator", function()
+    local list = {}
+    for i = 1, 84 do list[i] = i * 37 % 84 / 10 end -- no two values are near each other
+    local x = layers.shaped(list, { 2, 1, 6, 7 })
+    check_op.laws(function(z) return cj.max_pool2d(z, 3, 2, 1) end, { x })
+    check_op.laws(function(z) return cj.avg_pool2d(z, 3, 2, 1) end, { x })
+    check_op.laws(function(z) return cj.adaptive_avg_pool2d(z, { 4, 2 }) end, { x })
   end)
 end)

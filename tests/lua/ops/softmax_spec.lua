@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -71,5 +72,15 @@ describe("predict", function()
     assert.same({ 1, 0, 0, 1 }, labels:table())
     assert.equal(2, cj.tensor({ 0, 1, 2 }):predict():item())
     misuse.raises("[..., K]", function() cj.tensor(1):predict() end)
+  end)
+end)
+
+describe("softmax and log_softmax", function()
+  it("obey the laws of every operator", function()
+    local x = layers.random({ 3, 4, 2 }, 1)
+    for dim = 1, 3 do
+      check_op.laws(function(t) return cj.softmax(t, dim) end, { x })
+      check_op.laws(function(t) return cj.log_softmax(t, dim) end, { x })
+    end
   end)
 end)

@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_op = require "support.check_op"
 local cj = require "conjugate"
 local layers = require "support.layers"
 local misuse = require "support.misuse"
@@ -39,5 +40,12 @@ describe("upsample", function()
     misuse.raises("factor", cj.upsample, cj.zeros { 1, 1, 2, 2 }, 0)
     misuse.raises("[B, C, H, W]", cj.upsample, cj.zeros { 2, 2 }, 2)
     assert.same({ 0, 1, 4, 4 }, cj.upsample(cj.zeros { 0, 1, 2, 2 }, 2).shape)
+  end)
+
+  it("obeys the laws of every operator", function()
+    for _, mode in ipairs { "nearest", "bilinear" } do
+      check_op.laws(function(t) return cj.upsample(t, { 2, 3 }, mode) end,
+        { layers.random({ 2, 1, 2, 3 }, 1) })
+    end
   end)
 end)
