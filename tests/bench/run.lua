@@ -39,7 +39,8 @@ local prefixes = { { 1e9, "G" }, { 1e6, "M" }, { 1e3, "k" } }
 
 local function readable(rate, unit)
   for _, prefix in ipairs(prefixes) do
-    if rate >= 10 * prefix[1] then return ("%.1f %s%s"):format(rate / prefix[1], prefix[2], unit) end
+    local scale, letter = prefix[1], prefix[2]
+    if rate >= 10 * scale then return ("%.1f %s%s"):format(rate / scale, letter, unit) end
   end
   return ("%.1f %s"):format(rate, unit)
 end
