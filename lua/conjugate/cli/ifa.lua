@@ -53,6 +53,7 @@ function M.define(parser)
     :argname "<file>"
   integer("--batch", "Images per training step of the classifier.", 1)
   number("--lr", "Learning rate of the classifier.")
+  parser:option("--schedule", "cosine, step or plateau, for the classifier."):argname "<name>"
   number("--eps", "Step of IFA and radius of PGD, in pixel units (default 0.1 or 8/255).")
   integer("--steps", "Steps of IFA.", 0, "200")
   parser:option("--clip", "Keep X_n in [0, 1] (box) or not (none)."):choices { "none", "box" }
@@ -123,8 +124,8 @@ function M.run(options)
   local result = cj.ifa.run {
     model = subject.model, epochs = subject.epochs, trained = subject.trained,
     train = subject.train, test = subject.test, out = options.out or "runs/ifa",
-    fit = { batch = options.batch, lr = options.lr }, eps = options.eps, steps = options.steps,
-    clip = options.clip, ra_share = options.ra_share, chunk = options.chunk,
+    fit = { batch = options.batch, lr = options.lr, schedule = options.schedule },
+    eps = options.eps, steps = options.steps, clip = options.clip, ra_share = options.ra_share, chunk = options.chunk,
     gan = {
       epochs = options.gan_epochs, batch = options.gan_batch, width = options.gan_width,
       lr = options.gan_lr, l1 = options.gan_l1,
