@@ -125,7 +125,8 @@ function M.run(options)
     model = subject.model, epochs = subject.epochs, trained = subject.trained,
     train = subject.train, test = subject.test, out = options.out or "runs/ifa",
     fit = { batch = options.batch, lr = options.lr, schedule = options.schedule },
-    eps = options.eps, steps = options.steps, clip = options.clip, ra_share = options.ra_share, chunk = options.chunk,
+    eps = options.eps, steps = options.steps, clip = options.clip, ra_share = options.ra_share,
+    chunk = options.chunk,
     gan = {
       epochs = options.gan_epochs, batch = options.gan_batch, width = options.gan_width,
       lr = options.gan_lr, l1 = options.gan_l1,
