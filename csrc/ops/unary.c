@@ -41,13 +41,16 @@ CJ_EACH_FORWARD(tanh_forward, tanh_run, tanh(x))
 CJ_EACH_BACKWARD(tanh_backward, tanh_slope, y, (g * (1 - y * y)))
 
 /* The exponent is never positive, so nothing overflows. */
-CJ_EACH_FORWARD(sigmoid_forward, sigmoid_run, x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)))
+static inline real logistic(real x) {
+  const real e = exp(-fabs(x));
+  return (x < 0 ? e : 1) / (1 + e);
+}
+CJ_EACH_FORWARD(sigmoid_forward, sigmoid_run, logistic(x))
 CJ_EACH_BACKWARD(sigmoid_backward, sigmoid_slope, y, (g * y * (1 - y)))
 
 /* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); its slope is the sigmoid. */
 CJ_EACH_FORWARD(softplus_forward, softplus_run, (x < 0 ? 0 : x) + log1p(exp(-fabs(x))))
-CJ_EACH_BACKWARD(softplus_backward, softplus_slope, x,
-                 x >= 0 ? g / (1 + exp(-x)) : g * exp(x) / (1 + exp(x)))
+CJ_EACH_BACKWARD(softplus_backward, softplus_slope, x, (g * logistic(x)))
 
 CJ_EACH_FORWARD(erf_forward, erf_run, erf(x))
 CJ_EACH_BACKWARD(erf_backward, erf_slope, x, (g * (real)1.12837916709551257390 * exp(-x * x)))
@@ -59,7 +62,22 @@ CJ_EACH_BACKWARD(relu_backward, relu_slope, y, y <= 0 ? 0 : g)
 CJ_EACH_FORWARD(leaky_relu_forward, leaky_relu_run, x <= 0 ? num[0] * x : x)
 CJ_EACH_BACKWARD(leaky_relu_backward, leaky_relu_slope, x, x <= 0 ? num[0] * g : g)
 
-enum { FROM_X = CJ_ELEMENTWISE, FROM_Y = CJ_ELEMENTWISE | CJ_KEEPS_OUTPUT | CJ_DROPS_INPUTS };
+/* Half-way cases of round go to the even neighbour. */
+CJ_EACH_FORWARD(floor_forward, floor_run, floor(x))
+CJ_EACH_FORWARD(ceil_forward, ceil_run, ceil(x))
+CJ_EACH_FORWARD(round_forward, round_run, rint(x))
+
+/* Steps: flat almost everywhere, so the slope is 0. */
+static void step_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
+                          cj_tensor *const *gx) {
+  (void)a, (void)y, (void)gy, (void)gx;
+}
+
+enum {
+  FROM_X = CJ_ELEMENTWISE,
+  FROM_NONE = CJ_ELEMENTWISE | CJ_DROPS_INPUTS,
+  FROM_Y = FROM_NONE | CJ_KEEPS_OUTPUT
+};
 #define UNARY 1, 0, cj_infer_same
 
 CJ_OPS(unary) = {
@@ -78,6 +96,9 @@ CJ_OPS(unary) = {
     {"softplus", UNARY, softplus_forward, softplus_backward, FROM_X, NULL},
     {"erf", UNARY, erf_forward, erf_backward, FROM_X, NULL},
     {"relu", UNARY, relu_forward, relu_backward, FROM_Y, NULL},
+    {"floor", UNARY, floor_forward, step_backward, FROM_NONE, NULL},
+    {"ceil", UNARY, ceil_forward, step_backward, FROM_NONE, NULL},
+    {"round", UNARY, round_forward, step_backward, FROM_NONE, NULL},
     {"leaky_relu", 1, 1, cj_infer_same, leaky_relu_forward, leaky_relu_backward, FROM_X, NULL},
     {0},
 };

@@ -111,6 +111,16 @@ function f.isnan(x)
 end
 methods.isnan = f.isnan
 
+--- 1 where x is infinite, else 0.
+-- @tparam Tensor x floats of any shape
+-- @treturn Tensor uint8, same shape
+-- @raise "isinf: expected a tensor for x, got ..."; "abs: expected a float tensor, got uint8"
+-- @source IEEE 754
+function f.isinf(x)
+  return check.tensor("isinf", "x", x):abs():eq(math.huge)
+end
+methods.isinf = f.isinf
+
 -- The core takes the condition last, because the first tensor gives the type.
 local function condition_first(choose)
   return function(condition, x, y)
@@ -142,3 +152,15 @@ def {
   method = false,
 }
 methods.where = f.where
+
+--- x with one number where the mask is other than 0.
+-- @tparam Tensor x any type and shape
+-- @tparam Tensor mask uint8, broadcasts with x
+-- @tparam number value takes the place of these elements
+-- @treturn Tensor x's type, the common shape
+-- @raise "where: expected a uint8 tensor for condition, got ..."
+-- @source the behaviour of PyTorch
+function f.masked_fill(x, mask, value)
+  return f.where(mask, value, check.tensor("masked_fill", "x", x))
+end
+methods.masked_fill = f.masked_fill

@@ -1,5 +1,7 @@
 --- Elements picked by tensors of indices (int64, counted from 1).
 -- @module conjugate.ops.index
+local check = require "conjugate.check"
+local core = require "conjugate.core"
 local def = require "conjugate.ops.define"
 
 local function from_one(pick)
@@ -75,3 +77,22 @@ def {
   args = { "labels", { "classes", "integer" }, { "dtype", "dtype", "float32" } },
   inplace = false,
 }
+
+local f, methods = def.functions, core.methods
+
+--- The slices in reverse order.
+-- @tparam Tensor x at least one dimension
+-- @tparam number|table dims a dimension, or a list of them
+-- @treturn Tensor a copy
+-- @raise "flip: expected a table for dims, got ..."; for dimensions that x does not have
+-- @source the behaviour of PyTorch, but from 1
+function f.flip(x, dims)
+  check.tensor("flip", "x", x)
+  if type(dims) == "number" then dims = { dims } end
+  check.table("flip", "dims", dims)
+  for _, dim in ipairs(dims) do
+    x = x:index_select(dim, core.arange(x:size(dim), -1, x:size(dim), "int64"))
+  end
+  return x
+end
+methods.flip = f.flip

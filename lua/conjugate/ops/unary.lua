@@ -122,6 +122,30 @@ def { name = "erf", args = { "x" } }
 -- @source Nair and Hinton, ICML 2010
 def { name = "relu", args = { "x" } }
 
+--- The nearest whole number that is not larger. Its slope is 0 everywhere.
+-- @function floor
+-- @tparam Tensor x floats of any shape
+-- @treturn Tensor same shape and type
+-- @raise "floor: expected a float tensor, got int64"
+-- @source IEEE 754
+def { name = "floor", args = { "x" } }
+
+--- The nearest whole number that is not smaller. Its slope is 0 everywhere.
+-- @function ceil
+-- @tparam Tensor x floats of any shape
+-- @treturn Tensor same shape and type
+-- @raise "ceil: expected a float tensor, got int64"
+-- @source IEEE 754
+def { name = "ceil", args = { "x" } }
+
+--- The nearest whole number; half-way cases go to the even neighbour. Its slope is 0 everywhere.
+-- @function round
+-- @tparam Tensor x floats of any shape
+-- @treturn Tensor same shape and type
+-- @raise "round: expected a float tensor, got int64"
+-- @source IEEE 754
+def { name = "round", args = { "x" } }
+
 --- x where it is above 0, `slope * x` elsewhere. Its slope at 0 is `slope`.
 -- @function leaky_relu
 -- @tparam Tensor x floats of any shape

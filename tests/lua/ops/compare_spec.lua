@@ -47,6 +47,10 @@ describe("comparisons", function()
   it("isnan finds NaN", function()
     assert.same({ 0, 1, 0 }, cj.isnan(cj.tensor { 1, 0 / 0, math.huge }):table())
   end)
+
+  it("isinf finds infinities of both signs", function()
+    assert.same({ 0, 0, 1, 1 }, cj.isinf(cj.tensor { 1, 0 / 0, math.huge, -math.huge }):table())
+  end)
 end)
 
 describe("where", function()
@@ -61,6 +65,11 @@ describe("where", function()
         y:unsqueeze(2)):table())
     assert.same({ 1, 20 }, cj.where(cj.tensor({ 1, 0 }, "uint8"),
       cj.tensor({ 1, 2 }, "int64"), cj.tensor({ 10, 20 }, "int64")):table())
+  end)
+
+  it("fills by a mask", function()
+    local x = cj.tensor { 1, 2, 3 }
+    assert.same({ 1, 0, 0 }, x:masked_fill(x:gt(1), 0):table())
   end)
 
   it("does not let NaN of the other side through, nor into the gradient", function()

@@ -39,6 +39,16 @@ describe("index_select", function()
   end)
 end)
 
+describe("flip", function()
+  it("reverses dimensions", function()
+    local x = cj.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+    assert.same({ { 3, 2, 1 }, { 6, 5, 4 } }, x:flip(2):table())
+    assert.same({ { 6, 5, 4 }, { 3, 2, 1 } }, cj.flip(x, { 1, -1 }):table())
+    assert.has_error(function() x:flip(3) end)
+    assert.error_matches(function() x:flip() end, "flip: expected a table for dims")
+  end)
+end)
+
 describe("gather", function()
   it("takes one element per index", function()
     local x = cj.tensor { { 1, 2, 3 }, { 4, 5, 6 } }

@@ -54,6 +54,11 @@ describe("element functions", function()
   every("leaky_relu", function(x) return x > 0 and x or 0.2 * x end, { -3, 0, 0.5 },
     { args = { 0.2 }, smooth = smooth })
 
+  every("floor", math.floor, { -2.5, -2, -0.2, 0, 0.5, 7.9, huge }, { smooth = { -2.5, 0.5, 1.3 } })
+  every("ceil", math.ceil, { -2.5, -2, -0.2, 0, 0.5, 7.9, huge }, { smooth = { -2.5, 0.5, 1.3 } })
+  every("round", function(x) return (x + 2 ^ 52 + 2 ^ 51) - 2 ^ 52 - 2 ^ 51 end,
+    { -2.5, -1.5, -0.2, 0, 0.5, 1.5, 7.9 }, { smooth = { -2.4, 0.6, 1.3 } })
+
   it("leaky_relu has a slope of 0.01 unless told otherwise", function()
     assert.near(-0.02, cj.leaky_relu(cj.tensor(-2)):item(), 1e-8)
   end)
