@@ -91,6 +91,8 @@ static void read_header(session *s) {
   if (color != PNG_COLOR_TYPE_GRAY && color != PNG_COLOR_TYPE_RGB)
     give_up(s, cj_fail(CJ_EIO, "%s: colour type: expected 0 (grey) or 2 (RGB), found %d", s->name,
                        color));
+  if (png_get_valid(s->png, s->info, PNG_INFO_tRNS))
+    give_up(s, cj_fail(CJ_EIO, "%s: transparency: expected none, found a tRNS chunk", s->name));
   s->channels = color == PNG_COLOR_TYPE_RGB ? 3 : 1;
   const uint64_t need = (uint64_t)s->width * s->height * (uint64_t)s->channels;
   if (need / RATIO > s->bytes.size)

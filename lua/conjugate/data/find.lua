@@ -50,6 +50,9 @@ end
 -- @treturn string one message with both ways
 function M.advice(source)
   local where = table.concat(M.folders(source.name), " or ")
+  if (os.getenv "CONJUGATE_DATA" or "") == "" then
+    where = ("%s, or into FOLDER/%s with CONJUGATE_DATA=FOLDER"):format(where, source.name)
+  end
   local hint = source.hint and "; " .. source.hint or ""
   return ("%s: the data set is not there. Run `conjugate data fetch %s`, or put the files %s "
     .. "(plain or with .gz) into %s%s"):format(source.name, source.name,

@@ -98,6 +98,8 @@ describe("loading", function()
     with({ CONJUGATE_DATA = "", XDG_CACHE_HOME = "", HOME = dir }, function()
       write_mnist(dir .. "/.cache/conjugate/mnist", "")
       assert.equal(3, assert(cj.data.load "mnist"):size())
+      local _, message = cj.data.load "cifar10"
+      assert.truthy(message:find("FOLDER/cifar10 with CONJUGATE_DATA=FOLDER", 1, true))
     end)
   end)
 

@@ -4,11 +4,14 @@ local folder = require "support.folder"
 local raises = require("support.misuse").raises
 local starve = require "support.starve"
 
--- A grey 4-bit and an RGBA picture of 1 x 1, by other software.
+-- A grey 4-bit, an RGBA and a grey picture with a transparent level, by other software.
 local grey4 = "89504e470d0a1a0a0000000d4948445200000001000000010400000000ff8e76540000000a494441"
   .. "54789c63280000007200713bbf86030000000049454e44ae426082"
 local rgba = "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d494441"
   .. "54789c63484c4a4e010003d9018b2381a0ec0000000049454e44ae426082"
+
+local see_through = "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000274524e"
+  .. "530007e8f7589b0000000a49444154789c63600700000900082023c38c0000000049454e44ae426082"
 
 local function unhex(text)
   return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
@@ -83,6 +86,7 @@ describe("a PNG file", function()
     damage.refuses(cj.io.read_png, path, unhex(grey4), "bit depth: expected 8, found 4")
     damage.refuses(cj.io.read_png, path, unhex(rgba),
       "colour type: expected 0 (grey) or 2 (RGB), found 6")
+    damage.refuses(cj.io.read_png, path, unhex(see_through), "transparency: expected none")
   end)
 
   it("is read and written without leaks when memory runs out", function()
