@@ -39,7 +39,7 @@ void CJ_KERNEL(conv_input_gradient)(const cj_conv *s, const real *gy, const real
                                     const real *bias, real *gx, bool add, void *scratch);
 
 /* gw += sum over images of gy against x; the batch is cut into parts by its size alone, and the
- * parts are added in order. */
+ * parts are added in order. A NaN or infinity in x reaches all taps of its channel. */
 void CJ_KERNEL(conv_weight_gradient)(const cj_conv *s, const real *x, const real *gy, real *gw,
                                      void *scratch);
 

@@ -12,14 +12,15 @@
 #include "kernels/simd.h"
 
 enum { KERNEL, STRIDE = 2, PAD = 4, NUMBERS = 6 };
-enum { LARGE = 1 << 20, MOST = 15 /* so that a winner fits a byte */ };
+enum { LARGE = 1 << 20, NARROW = 256 /* places in a window whose winner fits a byte */ };
 
 typedef struct pool {
   int64_t planes, h, w, oh, ow;
   int64_t kh, kw, stride_h, stride_w, pad_h, pad_w;
   const real *x;
   real *y;
-  uint8_t *winner; /* place in the window, row by row; NULL when nobody will ask */
+  uint8_t *winner;      /* place in the window, row by row; NULL when nobody will ask */
+  int64_t *wide_winner; /* instead, for large windows */
   const real *gy;
   real *gx;
   bool mean;
@@ -43,10 +44,10 @@ static pool pool_sizes(const cj_args *a) {
   return p;
 }
 
-static cj_status pool_infer(cj_args *a, cj_tensor *y, int64_t most) {
+static cj_status pool_infer(cj_args *a, cj_tensor *y) {
   int64_t h, w;
   CJ_TRY(expect_images(a->in[0], "x"));
-  CJ_TRY(expect_pair(a, KERNEL, "kernel", 1, most, &h, &w));
+  CJ_TRY(expect_pair(a, KERNEL, "kernel", 1, LARGE, &h, &w));
   CJ_TRY(expect_pair(a, STRIDE, "stride", 0, LARGE, &h, &w));
   CJ_TRY(expect_pair(a, PAD, "padding", 0, LARGE, &h, &w));
   const pool p = pool_sizes(a);
@@ -84,8 +85,8 @@ static void each_plane(const pool *p, void (*task)(const pool *p, int64_t plane)
 
 /* --- maximum --------------------------------------------------------------------------------- */
 
-/* Window of output (i, j): the first of the largest values wins, and a NaN beats all. */
-static void max_window(const pool *p, const real *x, int64_t i, int64_t j, real *y, uint8_t *win) {
+/* Output (i, j), number `at` of all: the first of the largest values wins, and a NaN beats all. */
+static void max_window(const pool *p, const real *x, int64_t i, int64_t j, int64_t at) {
   const int64_t top = i * p->stride_h - p->pad_h, left = j * p->stride_w - p->pad_w;
   const int64_t r0 = top < 0 ? -top : 0, r1 = least(p->kh, p->h - top);
   const int64_t c0 = left < 0 ? -left : 0, c1 = least(p->kw, p->w - left);
@@ -99,8 +100,9 @@ static void max_window(const pool *p, const real *x, int64_t i, int64_t j, real 
         place = r * p->kw + c;
       }
     }
-  *y = best;
-  if (win) *win = (uint8_t)place;
+  p->y[at] = best;
+  if (p->winner) p->winner[at] = (uint8_t)place;
+  if (p->wide_winner) p->wide_winner[at] = place;
 }
 
 /* LANES values x[0], x[stride] ...; stride is 1 or 2, and reads up to x[2 * LANES - 1]. */
@@ -111,11 +113,11 @@ static inline vec load_spread(const real *x, int64_t stride) {
   return __builtin_shuffle(vec_load(x), vec_load(x + LANES), even);
 }
 
-/* Outputs [from, from + LANES) of line i, of which `wanted` are kept; their windows lie within the
- * columns of the image. As max_window, without branches. */
-static void max_lanes(const pool *p, const real *x, int64_t i, int64_t from, int64_t wanted,
-                      real *y, uint8_t *win) {
-  const int64_t top = i * p->stride_h - p->pad_h, left = from * p->stride_w - p->pad_w;
+/* Outputs (i, j) and on, numbers `at` and on of all, of which `wanted` <= LANES are kept; their
+ * windows lie within the columns of the image. As max_window, without branches. */
+static void max_lanes(const pool *p, const real *x, int64_t i, int64_t j, int64_t wanted,
+                      int64_t at) {
+  const int64_t top = i * p->stride_h - p->pad_h, left = j * p->stride_w - p->pad_w;
   const int64_t r0 = top < 0 ? -top : 0, r1 = least(p->kh, p->h - top);
   vec best = (vec){0} - (real)INFINITY;
   wholes winner = (wholes){0} + (whole)(r0 * p->kw);
@@ -126,15 +128,16 @@ static void max_lanes(const pool *p, const real *x, int64_t i, int64_t from, int
       best = (vec)((take & (wholes)v) | (~take & (wholes)best));
       winner = (take & (whole)(r * p->kw + c)) | (~take & winner);
     }
-  for (int64_t j = 0; j < wanted; j++) y[from + j] = best[j];
-  for (int64_t j = 0; j < wanted && win; j++) win[from + j] = (uint8_t)winner[j];
+  for (int64_t k = 0; k < wanted; k++) p->y[at + k] = best[k];
+  for (int64_t k = 0; k < wanted && p->winner; k++) p->winner[at + k] = (uint8_t)winner[k];
 }
 
 /* How many outputs of line i, from the first on, max_lanes may compute: those with whole windows
  * that can be read without leaving the plane. */
 static int64_t safe_lanes(const pool *p, int64_t i, int64_t first) {
   const int64_t room = p->w + p->pad_w - p->kw; /* the last whole window begins here at most */
-  const int64_t end = room < 0 || p->stride_w > 2 ? 0 : least(p->ow, room / p->stride_w + 1);
+  const bool slow = p->stride_w > 2 || p->kh * p->kw > NARROW;
+  const int64_t end = room < 0 || slow ? 0 : least(p->ow, room / p->stride_w + 1);
   const int64_t row = least(p->h, i * p->stride_h - p->pad_h + p->kh) - 1;
   int64_t count = end > first ? end - first : 0;
   while (count > 0) {
@@ -146,29 +149,26 @@ static int64_t safe_lanes(const pool *p, int64_t i, int64_t first) {
   return count;
 }
 
-static void max_line(const pool *p, const real *x, int64_t i, real *y, uint8_t *win) {
-  const int64_t first = least(p->ow, (p->pad_w + p->stride_w - 1) / p->stride_w);
-  const int64_t end = first + safe_lanes(p, i, first);
-  for (int64_t j = 0; j < first; j++) max_window(p, x, i, j, y + j, win ? win + j : NULL);
-  for (int64_t j = first; j < end; j += LANES) max_lanes(p, x, i, j, least(LANES, end - j), y, win);
-  for (int64_t j = end; j < p->ow; j++) max_window(p, x, i, j, y + j, win ? win + j : NULL);
-}
-
 static void max_plane(const pool *p, int64_t plane) {
   const real *x = p->x + plane * p->h * p->w;
+  const int64_t first = least(p->ow, (p->pad_w + p->stride_w - 1) / p->stride_w);
   for (int64_t i = 0; i < p->oh; i++) {
-    const int64_t at = (plane * p->oh + i) * p->ow;
-    max_line(p, x, i, p->y + at, p->winner ? p->winner + at : NULL);
+    const int64_t at = (plane * p->oh + i) * p->ow, end = first + safe_lanes(p, i, first);
+    for (int64_t j = 0; j < first; j++) max_window(p, x, i, j, at + j);
+    for (int64_t j = first; j < end; j += LANES)
+      max_lanes(p, x, i, j, least(LANES, end - j), at + j);
+    for (int64_t j = end; j < p->ow; j++) max_window(p, x, i, j, at + j);
   }
 }
 
 static void max_plane_backward(const pool *p, int64_t plane) {
   const real *gy = p->gy + plane * p->oh * p->ow;
-  const uint8_t *win = p->winner + plane * p->oh * p->ow;
+  const int64_t at = plane * p->oh * p->ow;
   real *gx = p->gx + plane * p->h * p->w;
   for (int64_t i = 0; i < p->oh; i++)
     for (int64_t j = 0; j < p->ow; j++) {
-      const int64_t place = win[i * p->ow + j];
+      const int64_t k = at + i * p->ow + j;
+      const int64_t place = p->winner ? p->winner[k] : p->wide_winner[k];
       const int64_t r = i * p->stride_h - p->pad_h + place / p->kw;
       const int64_t c = j * p->stride_w - p->pad_w + place % p->kw;
       gx[r * p->w + c] += gy[i * p->ow + j];
@@ -176,15 +176,24 @@ static void max_plane_backward(const pool *p, int64_t plane) {
 }
 
 static cj_status max_pool2d_infer(cj_args *a, cj_tensor *y) {
-  CJ_TRY(pool_infer(a, y, MOST));
-  return cj_save(a, 0, CJ_U8, 4, y->size);
+  CJ_TRY(pool_infer(a, y));
+  const pool p = pool_sizes(a);
+  return cj_save(a, 0, p.kh * p.kw <= NARROW ? CJ_U8 : CJ_I64, 4, y->size);
+}
+
+static void attach_winners(const cj_args *a, pool *p) {
+  if (!a->recording) return;
+  if (a->saved[0].dtype == CJ_U8)
+    p->winner = a->saved[0].data;
+  else
+    p->wide_winner = a->saved[0].data;
 }
 
 static void max_pool2d_forward(const cj_args *a, cj_tensor *y) {
   pool p = pool_sizes(a);
   p.x = a->in[0]->data;
   p.y = y->data;
-  p.winner = a->recording ? a->saved[0].data : NULL;
+  attach_winners(a, &p);
   each_plane(&p, max_plane);
 }
 
@@ -192,7 +201,7 @@ static void max_pool2d_backward(const cj_args *a, const cj_tensor *y, const cj_t
                                 cj_tensor *const *gx) {
   (void)y;
   pool p = pool_sizes(a);
-  p.winner = a->saved[0].data;
+  attach_winners(a, &p);
   p.gy = gy->data;
   p.gx = gx[0]->data;
   each_plane(&p, max_plane_backward);
@@ -243,10 +252,6 @@ static void mean_plane_backward(const pool *p, int64_t plane) {
       for (int64_t r = v.r0; r < v.r1; r++)
         for (int64_t c = v.c0; c < v.c1; c++) gx[r * p->w + c] += g;
     }
-}
-
-static cj_status avg_pool2d_infer(cj_args *a, cj_tensor *y) {
-  return pool_infer(a, y, LARGE);
 }
 
 static void avg_pool2d_forward(const cj_args *a, cj_tensor *y) {
@@ -308,8 +313,8 @@ static void adaptive_avg_pool2d_backward(const cj_args *a, const cj_tensor *y, c
 CJ_OPS(pool) = {
     {"max_pool2d", 1, NUMBERS, max_pool2d_infer, max_pool2d_forward, max_pool2d_backward,
      CJ_DROPS_INPUTS, NULL},
-    {"avg_pool2d", 1, NUMBERS, avg_pool2d_infer, avg_pool2d_forward, avg_pool2d_backward,
-     CJ_DROPS_INPUTS, NULL},
+    {"avg_pool2d", 1, NUMBERS, pool_infer, avg_pool2d_forward, avg_pool2d_backward, CJ_DROPS_INPUTS,
+     NULL},
     {"adaptive_avg_pool2d", 1, 2, adaptive_avg_pool2d_infer, adaptive_avg_pool2d_forward,
      adaptive_avg_pool2d_backward, CJ_DROPS_INPUTS, NULL},
     {0},

@@ -9,7 +9,7 @@ local window = {
 --- Largest value of each window; the first of equal values gets the gradient, NaN beats all.
 -- @function max_pool2d
 -- @tparam Tensor x floats [B, C, H, W]
--- @tparam number|table kernel window size, one number or {height, width}, at most 15
+-- @tparam number|table kernel window size, one number or {height, width}
 -- @tparam[opt=kernel] number|table stride 0 stands for the kernel
 -- @tparam[opt=0] number|table padding at most half the kernel; such places never win
 -- @treturn Tensor [B, C, H', W'], H' = floor((H + 2 padding - kernel) / stride) + 1
