@@ -3,11 +3,12 @@
  * Where the slope can be had from the result (exp, sqrt, tanh, relu ...), only the result is kept
  * for the way back. NaN stays NaN everywhere, in relu too. Slopes at kinks: relu and leaky_relu
  * take the one from the left at 0, as PyTorch does. */
-#include <tgmath.h>
-
+#include "kernels/elementary.h"
 #include "ops/each.h"
 
-CJ_EACH_FORWARD(exp_forward, exp_run, exp(x))
+#include <tgmath.h>
+
+CJ_EACH_FORWARD(exp_forward, exp_run, cj_exp(x))
 CJ_EACH_BACKWARD(exp_backward, exp_slope, y, (g * y))
 
 CJ_EACH_FORWARD(expm1_forward, expm1_run, expm1(x))
@@ -37,23 +38,23 @@ CJ_EACH_BACKWARD(sin_backward, sin_slope, x, (g * cos(x)))
 CJ_EACH_FORWARD(cos_forward, cos_run, cos(x))
 CJ_EACH_BACKWARD(cos_backward, cos_slope, x, (-g * sin(x)))
 
-CJ_EACH_FORWARD(tanh_forward, tanh_run, tanh(x))
+CJ_EACH_FORWARD(tanh_forward, tanh_run, cj_tanh(x))
 CJ_EACH_BACKWARD(tanh_backward, tanh_slope, y, (g * (1 - y * y)))
 
 /* The exponent is never positive, so nothing overflows. */
 static inline real logistic(real x) {
-  const real e = exp(-fabs(x));
+  const real e = cj_exp(-fabs(x));
   return (x < 0 ? e : 1) / (1 + e);
 }
 CJ_EACH_FORWARD(sigmoid_forward, sigmoid_run, logistic(x))
 CJ_EACH_BACKWARD(sigmoid_backward, sigmoid_slope, y, (g * y * (1 - y)))
 
 /* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); its slope is the sigmoid. */
-CJ_EACH_FORWARD(softplus_forward, softplus_run, (x < 0 ? 0 : x) + log1p(exp(-fabs(x))))
+CJ_EACH_FORWARD(softplus_forward, softplus_run, (x < 0 ? 0 : x) + log1p(cj_exp(-fabs(x))))
 CJ_EACH_BACKWARD(softplus_backward, softplus_slope, x, (g * logistic(x)))
 
 CJ_EACH_FORWARD(erf_forward, erf_run, erf(x))
-CJ_EACH_BACKWARD(erf_backward, erf_slope, x, (g * (real)1.12837916709551257390 * exp(-x * x)))
+CJ_EACH_BACKWARD(erf_backward, erf_slope, x, (g * (real)1.12837916709551257390 * cj_exp(-x * x)))
 
 CJ_EACH_FORWARD(relu_forward, relu_run, x <= 0 ? 0 : x)
 CJ_EACH_BACKWARD(relu_backward, relu_slope, y, y <= 0 ? 0 : g)

@@ -50,9 +50,15 @@ static void where_run(const void *context, const cj_run *r) {
   const uint8_t *condition = c->condition + r->offset[2];
   const int64_t sx = r->step[0], sz = r->step[1], sc = r->step[2];
   if (sx == 1 && sz == 1 && sc == 1) {
-    CJ_EACH(i, r->n) out[i] = condition[i] ? x[i] : z[i];
+    CJ_EACH(i, r->n) {
+      const real first = x[i], second = z[i]; /* both, so that no branch is needed */
+      out[i] = condition[i] ? first : second;
+    }
   } else {
-    CJ_EACH(i, r->n) out[i] = condition[i * sc] ? x[i * sx] : z[i * sz];
+    CJ_EACH(i, r->n) {
+      const real first = x[i * sx], second = z[i * sz];
+      out[i] = condition[i * sc] ? first : second;
+    }
   }
 }
 

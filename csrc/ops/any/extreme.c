@@ -73,22 +73,8 @@ static int64_t first_of(const real *x, int64_t n, real value) {
   return i;
 }
 
-enum { SHORT_ROW = 24 }; /* up to here one pass for value and place is faster than two */
-
 #define FOLD_EXTREME(row_name, columns_name, merge_name, row_extreme, beats)                       \
   static void row_name(fold_state *s, const real *x, int64_t n, int64_t at) {                      \
-    if (n <= SHORT_ROW) {                                                                          \
-      real best = s->at[0] < 0 ? x[0] : (real)s->value[0];                                         \
-      int64_t place = s->at[0] < 0 ? at : s->at[0];                                                \
-      for (int64_t i = 0; i < n; i++) {                                                            \
-        const bool takes = TAKES_OVER(x[i], best, beats);                                          \
-        best = takes ? x[i] : best;                                                                \
-        place = takes ? at + i : place;                                                            \
-      }                                                                                            \
-      s->value[0] = (accum)best;                                                                   \
-      s->at[0] = place;                                                                            \
-      return;                                                                                      \
-    }                                                                                              \
     const real value = row_extreme(x, n);                                                          \
     if (s->at[0] >= 0 && !TAKES_OVER((accum)value, s->value[0], beats)) return;                    \
     s->value[0] = (accum)value;                                                                    \
@@ -97,7 +83,7 @@ enum { SHORT_ROW = 24 }; /* up to here one pass for value and place is faster th
   static void columns_name(fold_state *s, const real *x, int64_t width, int64_t at) {              \
     for (int64_t i = 0; i < width; i++) {                                                          \
       const accum value = (accum)x[i];                                                             \
-      const bool takes = s->at[i] < 0 || TAKES_OVER(value, s->value[i], beats);                    \
+      const bool takes = (s->at[i] < 0) | TAKES_OVER(value, s->value[i], beats);                   \
       s->value[i] = takes ? value : s->value[i];                                                   \
       s->at[i] = takes ? at : s->at[i];                                                            \
     }                                                                                              \
