@@ -12,6 +12,13 @@ end
 --- Native bytes in use, after everything dead was collected.
 M.settle = settle
 
+-- Bytes in use after one failed call; a second collection only if the first left something.
+local function left(before)
+  collectgarbage()
+  if core.memory_used() ~= before then collectgarbage() end
+  return core.memory_used()
+end
+
 --- Calls f() with the allocations from the n-th on failing, n = 0, 1, 2 ... until it passes. Every
 -- failure must be an error that says so, and leave no bytes behind.
 -- @tparam function f the call; must not keep anything
@@ -19,12 +26,12 @@ M.settle = settle
 -- @treturn number how many allocations f needs
 function M.every_allocation(f, most)
   f() -- caches and lazily loaded parts are not what is tested
+  local before = settle()
   for n = 0, most or 200 do
-    local before = settle()
-    core.memory_fail_after(n)
+    core.memory_fail_after(n, true)
     local ok, message = pcall(function() f() end)
     core.memory_fail_after(-1)
-    local after = settle()
+    local after = left(before)
     if after ~= before then
       error(("%d bytes left behind when allocation %d failed"):format(after - before, n), 2)
     end
