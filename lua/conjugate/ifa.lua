@@ -334,9 +334,19 @@ local function metrics(list)
   return table.concat(lines)
 end
 
+-- Seconds of this and all earlier sittings. A killed one is not counted.
+local function spent(o, started, write)
+  local path = o.out .. "/times.json"
+  local seconds = system.now() - started
+  local held = system.exists(path) and files.read_json(path)
+  if held then seconds = seconds + (tonumber(held.seconds) or 0) end
+  if write then files.write_json(path, { seconds = seconds }) end
+  return seconds
+end
+
 local function finish(o, list, name, started)
   local result = summarise(o, list[#list], name)
-  result.threads, result.seconds = cj.threads(), system.now() - started
+  result.threads, result.seconds = cj.threads(), spent(o, started)
   if #list > 1 then
     result.results = json.array()
     for i, c in ipairs(list) do result.results[i] = summarise(o, c, name) end
@@ -396,6 +406,7 @@ function M.run(opts)
   local was = net.training
   local result
   local ok, message = interrupt.guard(function() result = work(o, net, started) end)
+  spent(o, started, true)
   run:close()
   net:train(was)
   cj.random.restore(before)

@@ -28,7 +28,7 @@ local function contents(folder)
   local list = {}
   local pipe = io.popen(("cd '%s' && find . -type f | sort"):format(folder))
   for name in pipe:lines() do
-    if not name:find "%.lock$" and not name:find "summary%.json$" then
+    if not (name:find "%.lock$" or name:find "summary%.json$" or name:find "times%.json$") then
       list[#list + 1] = name .. " " .. bytes_of(folder .. "/" .. name)
     end
   end

@@ -152,11 +152,11 @@ function M.losses(path, history)
     title = "Pix2Pix: losses of the generator and the discriminator",
     x = { label = "epochs done", range = { 0 } },
     y = { label = "mean loss, logarithmic scale", scale = "log" },
-    key = "outside bottom center horizontal",
+    key = "outside right top",
     series = {
-      { name = "absolute error, in units of N ε", x = x, y = l1 },
-      { name = "generator, adversarial", x = x, y = adversarial },
-      { name = "discriminator", x = x, y = d },
+      { name = "L1, in N ε", x = x, y = l1 },
+      { name = "G, adversarial", x = x, y = adversarial },
+      { name = "D", x = x, y = d },
     },
   })
 end
@@ -178,7 +178,7 @@ function M.epochs(path, results)
     title = "Accuracy with (ACL) and without (CL) augmentation, test set", series = series,
     x = { label = "epochs of training" },
     y = { label = "accuracy", unit = "%", range = { 0, 101 } },
-    key = "outside bottom center horizontal",
+    key = "outside right top",
   })
 end
 
@@ -269,7 +269,7 @@ function M.spectrum(path, run)
   local delta = step(run.net, x, y, { quiet = true }).x_adv - x
   local grey = cj.metrics.frequency.grey(delta, x:size(2) == 3 and "bt601" or "mean")
   local mean = cj.spectrum(grey:contiguous()):mean(1)
-  return plot.heatmap.save(path, mean, { title = "mean |FFT(Δ_1)|" })
+  return plot.heatmap.save(path, mean, { title = "mean |FFT(Δ_1)|, 0 in the middle" })
 end
 
 --- Writes text and CSV of the table.
