@@ -295,7 +295,7 @@ static void spread_channel(const weights *k, const real *gy, int64_t images, int
   memset(to, 0, (size_t)k->length * sizeof *to);
   for (int64_t i = 0; i < k->s->oh; i++)
     for (int64_t g = 0; g < images; g++)
-      memcpy(to + i * k->l.line + g * k->l.pitch, gy + g * image + i * ow, (size_t)ow * sizeof *to);
+      vec_copy(to + i * k->l.line + g * k->l.pitch, gy + g * image + i * ow, ow);
 }
 
 static void weights_products(const weights *k, int64_t sheets, const real *x, const real *gy,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernels/simd.h"
+
 static int64_t least(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -120,61 +122,70 @@ void CJ_KERNEL(lattice_offsets)(const cj_lattice *l, int64_t channels, int64_t *
       }
 }
 
-/* One line of a plane: places whose source lies outside become zeros. */
-static void fill_line(const cj_axis *x, int64_t first, const real *from, real *to) {
-  const int64_t step = x->step;
-  int64_t low = first < 0 ? (-first + step - 1) / step : 0;
-  int64_t high = first < x->source ? (x->source - first + step - 1) / step : 0;
-  if (low > x->span) low = x->span;
-  if (high > x->span) high = x->span;
-  if (high < low) high = low;
-  for (int64_t i = 0; i < low; i++) to[i] = 0;
-  if (step == 1)
-    memcpy(to + low, from + first + low, (size_t)(high - low) * sizeof *to);
-  else
-    for (int64_t i = low; i < high; i++) to[i] = from[first + i * step];
-  for (int64_t i = high; i < x->span; i++) to[i] = 0;
+/* The places of a plane's line, or column, whose source lies inside: [low, high). */
+static void axis_inside(const cj_axis *x, int64_t first, int64_t *low, int64_t *high) {
+  *low = first < 0 ? least(x->span, -floor_div(first, x->step)) : 0;
+  *high = first < x->source ? least(x->span, -floor_div(first - x->source, x->step)) : 0;
+  if (*high < *low) *high = *low;
 }
 
+static void copy_line(const real *from, int64_t step, int64_t count, real *to) {
+  if (step == 1)
+    vec_copy(to, from, count);
+  else
+    for (int64_t i = 0; i < count; i++) to[i] = from[i * step];
+}
+
+/* Fills one plane of channel c, which is all zeros, with the lines of f->count images. */
 static void fill_plane(const cj_lattice *l, int pv, int ph, const cj_fill *f, int64_t c, real *to) {
-  const size_t span = (size_t)l->h.span;
-  for (int64_t i = 0; i < l->v.span; i++, to += l->line) {
-    const int64_t row = l->v.first[pv] + i * l->v.step;
-    const bool inside = row >= 0 && row < l->v.source;
-    const real *from = inside ? f->from + (c * l->v.source + row) * l->h.source : NULL;
-    for (int64_t g = 0; g < l->images; g++)
-      if (inside && g < f->count)
-        fill_line(&l->h, l->h.first[ph], from + g * f->image, to + g * l->pitch);
-      else
-        memset(to + g * l->pitch, 0, span * sizeof *to);
+  int64_t top, bottom, low, high;
+  axis_inside(&l->v, l->v.first[pv], &top, &bottom);
+  axis_inside(&l->h, l->h.first[ph], &low, &high);
+  for (int64_t i = top; i < bottom; i++) {
+    const int64_t row = c * l->v.source + l->v.first[pv] + i * l->v.step;
+    const int64_t at = row * l->h.source + l->h.first[ph] + low * l->h.step;
+    for (int64_t g = 0; g < f->count && low < high; g++)
+      copy_line(f->from + at + g * f->image, l->h.step, high - low,
+                to + i * l->line + g * l->pitch + low);
   }
 }
 
 void CJ_KERNEL(lattice_fill)(const cj_lattice *l, const cj_fill *f, real *planes) {
+  memset(planes, 0, (size_t)(f->channels * l->channel + f->slack) * sizeof *planes);
   for (int64_t c = 0; c < f->channels; c++)
     for (int pv = 0; pv < l->v.planes; pv++)
       for (int ph = 0; ph < l->h.planes; ph++, planes += l->plane)
         fill_plane(l, pv, ph, f, c, planes);
-  memset(planes, 0, (size_t)f->slack * sizeof *planes);
 }
 
+/* Every element is written once, or added to once: the end of a stored line may be written twice
+ * with the same values, that of an added line may not. */
 static void put_line(real *y, int64_t step, const real *c, int64_t count, real bias, bool add) {
-  if (step == 1 && add)
-    for (int64_t i = 0; i < count; i++) y[i] += c[i] + bias;
-  else if (step == 1)
-    for (int64_t i = 0; i < count; i++) y[i] = c[i] + bias;
-  else if (add)
-    for (int64_t i = 0; i < count; i++) y[i * step] += c[i] + bias;
-  else
-    for (int64_t i = 0; i < count; i++) y[i * step] = c[i] + bias;
+  int64_t i = 0;
+  if (step == 1)
+    for (; i + LANES <= count; i += LANES) {
+      const vec v = vec_load(c + i) + bias;
+      vec_store(y + i, add ? vec_load(y + i) + v : v);
+    }
+  if (step == 1 && !add && i < count && count >= LANES) {
+    vec_store(y + count - LANES, vec_load(c + count - LANES) + bias);
+    return;
+  }
+  for (; i < count; i++) { /* 0 + v would lose the sign of a zero */
+    const real v = c[i] + bias;
+    y[i * step] = add ? y[i * step] + v : v;
+  }
 }
 
 void CJ_KERNEL(lattice_store)(const cj_lattice *l, const cj_store *s) {
   const int64_t end = s->q + s->count;
+  const bool solid = l->images == 1 && l->h.to_step == 1 && l->v.to_step == 1 &&
+                     l->pitch == l->h.count && s->line == l->h.count; /* nothing to drop */
   for (int64_t q = s->q, next; q < end; q = next) {
     const int64_t i = q / l->line, g = q % l->line / l->pitch, j = q % l->line % l->pitch;
-    next = least(end, q + l->pitch - j);
-    const int64_t wanted = g < s->images ? least(l->h.count - j, next - q) : 0;
+    next = solid ? end : least(end, q + l->pitch - j);
+    const int64_t most = solid ? s->count : l->h.count - j;
+    const int64_t wanted = g < s->images ? least(most, next - q) : 0;
     real *y = s->y + g * s->image + (l->v.to_first + i * l->v.to_step) * s->line + l->h.to_first +
               j * l->h.to_step;
     for (int r = 0; r < s->rows && wanted > 0; r++)

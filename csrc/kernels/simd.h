@@ -44,6 +44,16 @@ CJ_INLINE void vec_store(real *p, vec v) {
   *(vec_loose *)p = (vec_loose)v;
 }
 
+/* Copies count elements between arrays apart; for the short lines that memcpy is slow with. */
+CJ_INLINE void vec_copy(real *to, const real *from, int64_t count) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) vec_store(to + i, vec_load(from + i));
+  if (i < count && count >= LANES)
+    vec_store(to + count - LANES, vec_load(from + count - LANES));
+  else
+    for (; i < count; i++) to[i] = from[i];
+}
+
 CJ_INLINE vec vec_all(real x) {
   return x - (vec){0};
 }

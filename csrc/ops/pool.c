@@ -132,18 +132,19 @@ static void max_lanes(const pool *p, const real *x, int64_t i, int64_t j, int64_
   for (int64_t k = 0; k < wanted && p->winner; k++) p->winner[at + k] = (uint8_t)winner[k];
 }
 
-/* How many outputs of line i, from the first on, max_lanes may compute: those with whole windows
- * that can be read without leaving the plane. */
-static int64_t safe_lanes(const pool *p, int64_t i, int64_t first) {
+/* How many outputs of line i of a plane, from the first on, max_lanes may compute: those with whole
+ * windows that can be read without leaving x. */
+static int64_t safe_lanes(const pool *p, int64_t plane, int64_t i, int64_t first) {
   const int64_t room = p->w + p->pad_w - p->kw; /* the last whole window begins here at most */
   const bool slow = p->stride_w > 2 || p->kh * p->kw > NARROW;
   const int64_t end = room < 0 || slow ? 0 : least(p->ow, room / p->stride_w + 1);
   const int64_t row = least(p->h, i * p->stride_h - p->pad_h + p->kh) - 1;
+  const int64_t room_left = (p->planes - plane) * p->h * p->w;
   int64_t count = end > first ? end - first : 0;
   while (count > 0) {
     const int64_t lanes = (count + LANES - 1) / LANES * LANES;
     const int64_t left = first * p->stride_w - p->pad_w;
-    if (row * p->w + left + p->kw - 1 + lanes * p->stride_w <= p->h * p->w) break;
+    if (row * p->w + left + p->kw - 1 + lanes * p->stride_w <= room_left) break;
     count = lanes - LANES;
   }
   return count;
@@ -153,7 +154,7 @@ static void max_plane(const pool *p, int64_t plane) {
   const real *x = p->x + plane * p->h * p->w;
   const int64_t first = least(p->ow, (p->pad_w + p->stride_w - 1) / p->stride_w);
   for (int64_t i = 0; i < p->oh; i++) {
-    const int64_t at = (plane * p->oh + i) * p->ow, end = first + safe_lanes(p, i, first);
+    const int64_t at = (plane * p->oh + i) * p->ow, end = first + safe_lanes(p, plane, i, first);
     for (int64_t j = 0; j < first; j++) max_window(p, x, i, j, at + j);
     for (int64_t j = first; j < end; j += LANES)
       max_lanes(p, x, i, j, least(LANES, end - j), at + j);
@@ -231,14 +232,29 @@ static window mean_window(const pool *p, int64_t i, int64_t j) {
   return v;
 }
 
+/* Sixteen partial sums, folded at the end. */
+static real sum_line(const real *x, int64_t count) {
+  real sum[16] = {0};
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (int64_t j = 0; j < 16; j++) sum[j] += x[i + j];
+  for (int64_t j = 0; i + j < count; j++) sum[j] += x[i + j];
+  for (int width = 8; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) sum[j] += sum[j + width];
+  return sum[0];
+}
+
 static void mean_plane(const pool *p, int64_t plane) {
   const real *x = p->x + plane * p->h * p->w;
   for (int64_t i = 0; i < p->oh; i++)
     for (int64_t j = 0; j < p->ow; j++) {
       const window v = mean_window(p, i, j);
       real sum = 0;
-      for (int64_t r = v.r0; r < v.r1; r++)
-        for (int64_t c = v.c0; c < v.c1; c++) sum += x[r * p->w + c];
+      if (v.c1 - v.c0 == p->w) /* whole lines lie side by side */
+        sum = sum_line(x + v.r0 * p->w, (v.r1 - v.r0) * p->w);
+      else
+        for (int64_t r = v.r0; r < v.r1; r++)
+          for (int64_t c = v.c0; c < v.c1; c++) sum += x[r * p->w + c];
       p->y[(plane * p->oh + i) * p->ow + j] = sum * v.scale;
     }
 }
@@ -249,8 +265,11 @@ static void mean_plane_backward(const pool *p, int64_t plane) {
     for (int64_t j = 0; j < p->ow; j++) {
       const window v = mean_window(p, i, j);
       const real g = p->gy[(plane * p->oh + i) * p->ow + j] * v.scale;
-      for (int64_t r = v.r0; r < v.r1; r++)
-        for (int64_t c = v.c0; c < v.c1; c++) gx[r * p->w + c] += g;
+      const bool lines = v.c1 - v.c0 == p->w;
+      const int64_t rows = lines ? 1 : v.r1 - v.r0;
+      const int64_t cols = lines ? (v.r1 - v.r0) * p->w : v.c1 - v.c0;
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++) gx[(v.r0 + r) * p->w + v.c0 + c] += g;
     }
 }
 
