@@ -208,6 +208,11 @@ local function one_of_each(set, count)
   return set:pick(cj.tensor(rows, "int64"))
 end
 
+-- Images that were kept in [0, 1] are shown as images, others as signed numbers.
+local function kind_for(clip)
+  return clip == "box" and "image" or "signed"
+end
+
 --- Writes the grid of test images: clean, perturbation, attacked, and what the generator makes of
 -- them.
 -- @tparam string path where to
@@ -223,11 +228,13 @@ function M.test_grid(path, run)
     { title = "attacked\nCL says", images = x_adv, captions = predictions(run.net, x_adv) },
   }
   if run.augmented then
-    local change = cj.no_grad(function() return run.augmented.generator(x) end)
+    local change, seen = cj.no_grad(function()
+      return run.augmented.generator(x), run.augmented:augment(x)
+    end)
     local adv = run.acl_attack(run.augmented, x, y, { quiet = true, paper = true }).x_adv
     rows[#rows + 1] = { title = "G(x)", images = change, kind = "signed" }
     rows[#rows + 1] = {
-      title = "augmented\nACL says", images = x + change, kind = "signed",
+      title = "augmented\nACL says", images = seen, kind = kind_for(run.augmented.clip),
       captions = predictions(run.augmented, x),
     }
     rows[#rows + 1] = { title = "PGD\nthrough both", images = adv - x, kind = "signed",
@@ -254,7 +261,7 @@ function M.train_grid(path, run)
     { title = "clean X_0\nlabel", images = x, captions = labels_of(y) },
     { title = "Δ_1", images = first - x, kind = "signed" },
     { title = ("Δ_%d"):format(ifa.steps), images = last - x, kind = "signed" },
-    { title = ("X_%d\nCL says"):format(ifa.steps), images = last, kind = "signed",
+    { title = ("X_%d\nCL says"):format(ifa.steps), images = last, kind = kind_for(ifa.clip),
       captions = predictions(run.net, last) },
   }, { title = ("Training images, IFA with ε = %.4g, clip %s"):format(ifa.eps, ifa.clip) })
 end
