@@ -229,6 +229,9 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
   if (enabled && wants_grad(count, in))
     return cj_fail(CJ_EARG, "a tensor that wants a gradient cannot be changed in place; use the "
                             "form that returns a new tensor, or cj.no_grad");
+  if (count > 0 && in[0] && cj_repeats(in[0]))
+    return cj_fail(CJ_EARG, "a view that repeats elements (expand) cannot be changed in place; "
+                            "clone it first");
   cj_node *n = NULL;
   cj_tensor y = {0}, target = *in[0];
   CJ_TRY(prepare(&n, &y, op, count, in, numbers, num, false));

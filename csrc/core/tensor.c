@@ -44,6 +44,12 @@ bool cj_contiguous(const cj_tensor *t) {
   return true;
 }
 
+bool cj_repeats(const cj_tensor *t) {
+  for (int d = 0; d < t->ndim; d++)
+    if (t->size[d] > 1 && t->stride[d] == 0) return true;
+  return false;
+}
+
 bool cj_same_shape(const cj_tensor *a, const cj_tensor *b) {
   return a->ndim == b->ndim && memcmp(a->size, b->size, (size_t)a->ndim * sizeof a->size[0]) == 0;
 }

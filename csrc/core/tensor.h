@@ -41,6 +41,8 @@ static inline bool cj_dtype_float(cj_dtype t) {
 /* Number of elements; 1 for a scalar (ndim 0). */
 int64_t cj_numel(const cj_tensor *t);
 bool cj_contiguous(const cj_tensor *t);
+/* Are several elements one in memory, as in an expanded view? */
+bool cj_repeats(const cj_tensor *t);
 bool cj_same_shape(const cj_tensor *a, const cj_tensor *b);
 
 /* Writes sizes as "[2, 3]" into text, always terminated; returns text. */

@@ -1,4 +1,4 @@
-/* elementary.h -- exp and tanh without branches, so that the compiler can vectorise loops over them.
+/* elementary.h -- exp and tanh without branches, so that the compiler can vectorise loops of them.
  *
  * For float32: argument reduction and the minimax polynomials of the Cephes library (Moshier 1989),
  * to about two units in the last place, the same bits on every instruction set. For float64, where

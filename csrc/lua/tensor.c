@@ -165,6 +165,8 @@ static void write_value(lua_State *L, cj_tensor *t, int i, const char *fn) {
   if (from) {
     from = check_tensor(L, i, fn, "value");
     check_writable(L, t, fn);
+    if (cj_repeats(t))
+      raise_error(L, "%s: a view that repeats elements (expand) cannot be written to", fn);
     cj_status status;
     RETRY(L, status, cj_tensor_copy(t, from));
     check_call(L, fn, status);

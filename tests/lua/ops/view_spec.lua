@@ -122,6 +122,15 @@ describe("views", function()
     assert.same({ { 10, -2, 0 }, { 4, -5, 0 } }, x:table())
   end)
 
+  it("that repeat elements are not written to", function()
+    local x = cj.zeros({ 1, 3 }):expand(2, 3)
+    assert.error_matches(function() x:add_(cj.ones { 2, 3 }) end,
+      "add_?: a view that repeats elements %(expand%) cannot be changed in place; clone it first")
+    assert.error_matches(function() x:copy_(cj.ones { 2, 3 }) end, "copy_: a view that repeats")
+    x:clone():add_(1)
+    assert.same({ 0, 0, 0 }, x[1]:table())
+  end)
+
   it("contiguous copies only what is scattered", function()
     local x = counted(2, 3)
     x:contiguous():fill_(7)
