@@ -105,11 +105,12 @@ double random_next(const char *purpose);
 void open_tensor(lua_State *L);
 void open_nested(lua_State *L);
 void open_ops(lua_State *L);
+void open_catalog(lua_State *L);
 void open_autograd(lua_State *L);
 void open_random(lua_State *L);
 void open_system(lua_State *L);
 void open_interrupt(lua_State *L);
-void open_io(lua_State *L) __attribute__((weak));
-void open_attacks(lua_State *L) __attribute__((weak));
+void open_io(lua_State *L);
+void open_attacks(lua_State *L);
 
 #endif

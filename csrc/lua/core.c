@@ -102,11 +102,12 @@ int luaopen_conjugate_core(lua_State *L) {
   open_tensor(L);
   open_nested(L);
   open_ops(L);
+  open_catalog(L);
   open_autograd(L);
   open_random(L);
   open_system(L);
   open_interrupt(L);
-  if (open_io) open_io(L);
-  if (open_attacks) open_attacks(L);
+  open_io(L);
+  open_attacks(L);
   return 1;
 }

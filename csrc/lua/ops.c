@@ -415,83 +415,49 @@ static int l_define(lua_State *L) {
   return 1;
 }
 
-/* operator_info(name): { tensors, numbers, view, mutates, differentiable, types = {...} }, or nil.
- */
-static int l_info(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  const cj_op *op = NULL;
-  int types = 0;
-  lua_newtable(L);
-  lua_newtable(L);
-  for (int t = 0; t < CJ_DTYPES; t++) {
-    const cj_op *here = cj_op_find(name, (cj_dtype)t);
-    if (!here) continue;
-    if (!op) op = here;
-    lua_pushstring(L, cj_dtype_name((cj_dtype)t));
-    lua_rawseti(L, -2, ++types);
-  }
-  if (!op) return 0;
-  lua_setfield(L, -2, "types");
-  lua_pushinteger(L, op->tensors);
-  lua_setfield(L, -2, "tensors");
-  lua_pushinteger(L, op->numbers);
-  lua_setfield(L, -2, "numbers");
-  lua_pushboolean(L, (op->flags & CJ_VIEW) != 0);
-  lua_setfield(L, -2, "view");
-  lua_pushboolean(L, (op->flags & CJ_MUTATES) != 0);
-  lua_setfield(L, -2, "mutates");
-  lua_pushboolean(L, op->backward != NULL);
-  lua_setfield(L, -2, "differentiable");
-  return 1;
-}
-
-/* operators(): the names of all operators, in the order of their files. */
-static int l_operators(lua_State *L) {
-  lua_newtable(L);
-  const char *name;
-  for (int i = 0; (name = cj_op_name(i)); i++) {
-    lua_pushstring(L, name);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 1;
-}
-
 /* --- calling by name -------------------------------------------------------------------------- */
 
-/* apply(name, tensors or nil ..., numbers ...): raw form, 0-based, for tests and rare calls. A
- * tensor argument may be a list of tensors, a number a list of numbers. */
+/* Reads the value at index i as it is: nil (no tensor), a tensor, a boolean, a number, or a list of
+ * tensors and numbers. */
+static void read_raw(call *c, int i) {
+  lua_State *L = c->L;
+  const char *name = c->s->name;
+  char text[GOT_TEXT];
+  if (lua_isnil(L, i) || test_tensor(L, i)) {
+    if (c->tensors == FEW_TENSORS) raise_error(L, "%s: too many tensors", name);
+    c->in[c->tensors++] = opt_tensor(L, i, name, "a tensor");
+  } else if (lua_isboolean(L, i)) {
+    add_number(c, lua_toboolean(L, i));
+  } else if (lua_type(L, i) == LUA_TNUMBER) {
+    add_number(c, lua_tonumber(L, i));
+  } else {
+    raise_error(L, "%s: expected tensors and numbers, got %s", name, got(L, i, text));
+  }
+}
+
+static void read_raw_list(call *c, int i) {
+  for (int k = 1; k <= (int)lua_objlen(c->L, i); k++) {
+    lua_rawgeti(c->L, i, k);
+    read_raw(c, lua_gettop(c->L));
+    lua_pop(c->L, 1); /* the list holds it */
+  }
+}
+
+/* apply(name, tensors or nil ..., numbers ...): raw form, 0-based, for tests and rare calls. */
 static int apply_named(lua_State *L, bool into) {
   const cj_tensor *few[FEW_TENSORS];
-  char text[GOT_TEXT];
   signature s;
   call c = {.L = L, .s = &s, .in = few};
   memset(&s, 0, sizeof s);
   const char *name = check_text(L, 1, "apply", "operator", NULL);
-  snprintf(s.name, sizeof s.name, "%s", name);
   if (!find_operators(&s, name)) raise_error(L, "apply: the core has no operator \"%s\"", name);
+  snprintf(s.name, sizeof s.name, "%s", name);
   const int top = lua_gettop(L);
-  for (int i = 2; i <= top; i++) {
-    if (c.tensors == FEW_TENSORS) raise_error(L, "apply: more than %d tensors", (int)FEW_TENSORS);
-    if (lua_isnil(L, i))
-      few[c.tensors++] = NULL;
-    else if (lua_isboolean(L, i))
-      add_number(&c, lua_toboolean(L, i));
-    else if (test_tensor(L, i))
-      few[c.tensors++] = check_tensor(L, i, name, "a tensor");
-    else if (lua_istable(L, i))
-      for (int k = 1; k <= (int)lua_objlen(L, i); k++) {
-        lua_rawgeti(L, i, k);
-        if (test_tensor(L, -1) && c.tensors < FEW_TENSORS)
-          few[c.tensors++] = check_tensor(L, lua_gettop(L), name, "a tensor");
-        else
-          add_number(&c, check_number(L, lua_gettop(L), name, "a number"));
-        lua_pop(L, 1);
-      }
-    else if (lua_type(L, i) == LUA_TNUMBER)
-      add_number(&c, lua_tonumber(L, i));
+  for (int i = 2; i <= top; i++)
+    if (lua_istable(L, i))
+      read_raw_list(&c, i);
     else
-      raise_error(L, "%s: expected tensors and numbers, got %s", name, got(L, i, text));
-  }
+      read_raw(&c, i);
   const cj_op *op = choose(&c);
   return into ? apply_into(&c, op, 2) : apply(&c, op);
 }
@@ -504,9 +470,8 @@ static int l_apply_into(lua_State *L) {
   return apply_named(L, true);
 }
 
-static const luaL_Reg functions[] = {{"operator", l_define},       {"operator_info", l_info},
-                                     {"operators", l_operators},   {"apply", l_apply},
-                                     {"apply_into", l_apply_into}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"operator", l_define}, {"apply", l_apply}, {"apply_into", l_apply_into}, {NULL, NULL}};
 
 void open_ops(lua_State *L) {
   set_functions(L, functions);
