@@ -102,6 +102,33 @@ describe("conv2d", function()
     end
   end)
 
+  -- Convolution is linear in x and in w, so <y, g> = <x, gx> = <w, gw>.
+  it("agrees with its gradients for random sizes and options", function()
+    local sum = function(p, q) return (p:detach() * q):sum():item() end
+    cj.seed(17)
+    local words = cj.rand({ 150, 13 }, "float64"):table()
+    for _, r in ipairs(words) do
+      local function whole(i, low, high) return low + math.floor(r[i] * (high - low + 1)) end
+      local g = whole(1, 1, 2)
+      local s = {
+        n = whole(2, 1, 9), c = g * whole(3, 1, 4), h = whole(4, 1, 15), w = whole(5, 1, 36),
+        o = g * whole(6, 1, 17), kh = whole(7, 1, 4), kw = whole(8, 1, 4), sh = whole(9, 1, 3),
+        sw = whole(10, 1, 3), ph = whole(11, 0, 3), pw = whole(12, 0, 3), dh = whole(13, 1, 2),
+        dw = 1, g = g,
+      }
+      if s.h + 2 * s.ph > s.dh * (s.kh - 1) and s.w + 2 * s.pw >= s.kw then
+        local x, w = operands(s)
+        x.requires_grad, w.requires_grad = true, true
+        local y = conv(s)(x, w)
+        local gy = cj.randn(y.shape, "float64")
+        y:backward(gy)
+        local expected, size = sum(y, gy), math.sqrt(sum(y, y:detach()) * sum(gy, gy))
+        assert.near(expected, sum(x, x.grad), 1e-12 * size + 1e-300)
+        assert.near(expected, sum(w, w.grad), 1e-12 * size + 1e-300)
+      end
+    end
+  end)
+
   it("gives each image the same bytes in every batch", function()
     for _, dtype in ipairs(layers.floats) do
       local x = layers.random({ 64, 3, 8, 7 }, 1, dtype)

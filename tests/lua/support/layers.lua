@@ -37,12 +37,18 @@ function M.near(expected, t, tol)
   end
 end
 
+-- The same number, signs of zeros included; a NaN is the same as any NaN.
+local function identical(p, q)
+  if p ~= p or q ~= q then return p ~= p and q ~= q end
+  return p == q and 1 / p == 1 / q
+end
+
 --- Raises unless both have the same elements to the last bit (a NaN equals a NaN).
 function M.same(a, b, what)
   local p, q = M.flat(a), M.flat(b)
   if #p ~= #q then error("numbers of elements differ", 2) end
   for i = 1, #p do
-    if p[i] ~= q[i] and (p[i] == p[i] or q[i] == q[i]) then
+    if not identical(p[i], q[i]) then
       error(("%s: element %d is %.17g and %.17g"):format(what or "same", i, p[i], q[i]), 2)
     end
   end
