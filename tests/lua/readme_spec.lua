@@ -5,9 +5,9 @@ local folder = require "support.folder"
 
 -- Training rounds differently from one processor and instruction set to another; over a hundred
 -- steps that moves an accuracy by a few percent. Times are not compared at all.
-local PERCENT = 12 -- between two percentages
-local COUNT = 120 -- between two counts out of 1000
-local RATIO = 0.12 -- between numbers up to 1
+local PERCENT = 6 -- between two percentages
+local COUNT = 60 -- between two counts out of 1000
+local RATIO = 0.06 -- between numbers up to 1
 
 -- The Lua blocks of a Markdown text in order: { code =, output = text or nil, line = }.
 local function examples(text)
