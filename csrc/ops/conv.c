@@ -84,9 +84,8 @@ static void conv2d_backward(const cj_args *a, const cj_tensor *y, const cj_tenso
                             cj_tensor *const *gx) {
   (void)y;
   const cj_conv s = conv_sizes(a);
-  if (gx[0])
-    CJ_KERNEL(conv_input_gradient)
-    (&s, gy->data, a->in[1]->data, NULL, gx[0]->data, true, a->scratch);
+  if (gx[0]) CJ_KERNEL(conv_input_gradient)
+  (&s, gy->data, a->in[1]->data, NULL, gx[0]->data, true, a->scratch);
   if (gx[1]) CJ_KERNEL(conv_weight_gradient)(&s, a->in[0]->data, gy->data, gx[1]->data, a->scratch);
   if (gx[2]) CJ_KERNEL(conv_bias_gradient)(s.batch, s.c_out, s.oh * s.ow, gy->data, gx[2]->data);
 }
