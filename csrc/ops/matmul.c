@@ -63,8 +63,7 @@ static cj_tensor turned(const cj_tensor *t) {
   return u;
 }
 
-/* --- rows that do not depend on each other ------------------------------------------------------
- */
+/* --- rows that do not depend on each other --------------------------------------------------- */
 
 /* result (+)= left x right for every matrix of the batch `space` that the sizes broadcast to. */
 typedef struct product {
@@ -131,18 +130,26 @@ static void run(product *p, void *scratch) {
   cj_parallel(p->slices, slice, p);
 }
 
-/* --- sums over rows ------------------------------------------------------------------------------
- */
+/* --- sums over rows -------------------------------------------------------------------------- */
 
-/* sum[j] += left^T x right, one block of ROWS x COLUMNS of one matrix. left is one with rows or
- * columns of neighbouring elements. */
+/* How OpenBLAS can read a matrix: rows or columns of neighbouring elements, or not at all. */
+typedef enum reading { BY_ROWS, BY_COLUMNS, UNREADABLE } reading;
+
+static reading reading_of(const cj_tensor *t) {
+  const int64_t row = step(t, 2), column = step(t, 1);
+  if (row > INT_MAX || column > INT_MAX) return UNREADABLE;
+  if (column == 1 && row >= last(t, 1)) return BY_ROWS;
+  return row == 1 && column >= last(t, 2) ? BY_COLUMNS : UNREADABLE;
+}
+
+/* result += left x right, one block of ROWS x COLUMNS of one matrix. */
 static void blas_block(const product *p, int64_t i, int64_t row, int64_t column) {
   const cj_tensor *left = &p->left, *right = &p->right;
   const int64_t rows = last(&p->result, 2), columns = last(&p->result, 1);
   const int m = (int)(rows - row < ROWS ? rows - row : ROWS);
   const int n = (int)(columns - column < COLUMNS ? columns - column : COLUMNS);
   const int k = (int)last(left, 1);
-  const bool plain = step(left, 1) == 1;
+  const bool plain = reading_of(left) == BY_ROWS;
   const int64_t wide = plain ? step(left, 2) : step(left, 1);
   const real *a = matrix(left, &p->space, i) + row * step(left, 2);
   const real *b = matrix(right, &p->space, i) + column;
@@ -167,21 +174,13 @@ static void blas_piece(void *context, int64_t piece) {
     if (one || place_of(&p->result, &p->space, i).number == number) blas_block(p, i, row, column);
 }
 
-/* Can OpenBLAS read these matrices? */
-static bool blas_reads(const cj_tensor *t) {
-  const int64_t m = last(t, 2), n = last(t, 1), row = step(t, 2), column = step(t, 1);
-  return row <= INT_MAX && column <= INT_MAX &&
-         ((column == 1 && row >= n) || (row == 1 && column >= m));
-}
-
 static void run_blas(product *p) {
   const int64_t high = (last(&p->result, 2) + ROWS - 1) / ROWS;
   const int64_t wide = (last(&p->result, 1) + COLUMNS - 1) / COLUMNS;
   cj_parallel(batches(&p->result) * high * wide, blas_piece, p);
 }
 
-/* --- the operator -------------------------------------------------------------------------------
- */
+/* --- the operator ---------------------------------------------------------------------------- */
 
 /* Leading dimensions join the rows where the second operand is a single matrix and the first one's
  * strides allow it. */
@@ -250,7 +249,7 @@ static void matmul_backward(const cj_args *a, const cj_tensor *y, const cj_tenso
   }
   if (gx[1]) {
     product p = {.left = turned(&left), .right = g, .result = *gx[1], .space = g, .add = true};
-    if (blas_reads(&p.left))
+    if (reading_of(&p.left) != UNREADABLE)
       run_blas(&p);
     else
       run(&p, a->scratch);

@@ -92,8 +92,7 @@ static void index_select_backward(const cj_args *a, const cj_tensor *y, const cj
 }
 #endif
 
-/* --- single elements ---------------------------------------------------------------------------
- */
+/* --- single elements ------------------------------------------------------------------------- */
 
 /* The index has as many dimensions as x and is not longer in the others: element by element it says
  * which place along dim is meant. */
@@ -221,8 +220,7 @@ static void scatter_add_backward(const cj_args *a, const cj_tensor *y, const cj_
 #define IF_FLOAT(function) NULL
 #endif
 
-/* --- one hot ------------------------------------------------------------------------------------
- */
+/* --- one hot --------------------------------------------------------------------------------- */
 
 #if defined(CJ_TYPE_i64)
 /* num: classes, element type. */

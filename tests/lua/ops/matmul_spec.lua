@@ -85,6 +85,10 @@ describe("matmul", function()
     laws({ 2, 1, 3, 4 }, { 3, 4, 2 })
     laws({ 2, 3, 4 }, { 2, 4, 2 })
     laws({ 4 }, { 4, 2 })
+    laws({ 5, 1 }, { 1, 3 }) -- a single row or column: all strides may be 1
+    laws({ 1, 5 }, { 5, 1 })
+    laws({ 3, 1, 5 }, { 5, 2 })
+    laws({ 1, 1 }, { 1, 1 })
   end)
 
   it("has the same bytes for any number of threads", function()
