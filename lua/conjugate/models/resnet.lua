@@ -28,7 +28,7 @@ function BasicBlock:init(inputs, outputs, stride, projection)
 end
 
 -- Without a projection: every stride-th pixel, and channels of zeros on both sides.
-function BasicBlock:shortcut(x)
+local function shortcut(self, x)
   if self.downsample then return self.downsample(x) end
   if self.stride ~= 1 then x = cj.avg_pool2d(x, 1, self.stride) end
   if self.more == 0 then return x end
@@ -41,7 +41,7 @@ end
 
 function BasicBlock:forward(x)
   local y = self.bn1(self.conv1(x)):relu()
-  return (self.bn2(self.conv2(y)) + self:shortcut(x)):relu()
+  return (self.bn2(self.conv2(y)) + shortcut(self, x)):relu()
 end
 
 -- One stage: n blocks, the first of which changes the width and the size.

@@ -75,7 +75,7 @@ local function rate_text(rate, unit)
 end
 
 -- The line that describes the state, without the bar.
-function Progress:facts(text, elapsed)
+local function facts_of(self, text, elapsed)
   local parts = {}
   local rate = elapsed > 0 and (self.done - self.first) / elapsed or 0
   if self.total then
@@ -101,9 +101,9 @@ local function fit(line, columns)
   return line
 end
 
-function Progress:show(text)
+local function show(self, text)
   local elapsed = self.now() - self.started
-  local facts = self:facts(text, elapsed)
+  local facts = facts_of(self, text, elapsed)
   local prefix = self.label ~= "" and self.label .. "  " or ""
   if not self.terminal then
     self.write(prefix .. facts .. "\n")
@@ -127,7 +127,7 @@ function Progress:update(done, text)
   local now = self.now()
   if now - self.shown < (self.terminal and REDRAW or PLAIN) then return end
   self.shown = now
-  self:show(text)
+  show(self, text)
 end
 
 --- Takes the bar away from the terminal without a last line.
