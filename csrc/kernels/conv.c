@@ -309,9 +309,11 @@ static void weights_products(const weights *k, int64_t sheets, const real *x, co
   const int64_t high = (k->to + DOT_ROWS - 1) / DOT_ROWS, wide = (taps + DOT_COLS - 1) / DOT_COLS;
   const int64_t rows = (k->to + high - 1) / high, cols = (taps + wide - 1) / wide;
   for (int64_t o = 0; o < k->to; o += rows)
-    for (int64_t t = 0; t < taps; t += cols) CJ_KERNEL(dots)
-  (&d, (int)min64(rows, k->to - o), (int)min64(cols, taps - t), gy + o * k->length, x, k->off + t,
-   sums + o * k->depth + t);
+    for (int64_t t = 0; t < taps; t += cols) {
+      const int r = (int)min64(rows, k->to - o), c = (int)min64(cols, taps - t);
+      real *sum = sums + o * k->depth + t;
+      CJ_KERNEL(dots)(&d, r, c, gy + o * k->length, x, k->off + t, sum);
+    }
 }
 
 /* Copies images [from, from + count), at most k->sheets sheets of them, of group g and input

@@ -76,18 +76,18 @@ static size_t conv2d_scratch(const cj_args *a) {
 
 static void conv2d_forward(const cj_args *a, cj_tensor *y) {
   const cj_conv s = conv_sizes(a);
-  CJ_KERNEL(conv_forward)
-  (&s, a->in[0]->data, a->in[1]->data, optional_data(a->in[2]), y->data, false, a->scratch);
+  const real *x = a->in[0]->data, *w = a->in[1]->data, *bias = optional_data(a->in[2]);
+  CJ_KERNEL(conv_forward)(&s, x, w, bias, y->data, false, a->scratch);
 }
 
 static void conv2d_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *gy,
                             cj_tensor *const *gx) {
   (void)y;
   const cj_conv s = conv_sizes(a);
-  if (gx[0]) CJ_KERNEL(conv_input_gradient)
-  (&s, gy->data, a->in[1]->data, NULL, gx[0]->data, true, a->scratch);
-  if (gx[1]) CJ_KERNEL(conv_weight_gradient)(&s, a->in[0]->data, gy->data, gx[1]->data, a->scratch);
-  if (gx[2]) CJ_KERNEL(conv_bias_gradient)(s.batch, s.c_out, s.oh * s.ow, gy->data, gx[2]->data);
+  const real *x = a->in[0]->data, *w = a->in[1]->data, *g = gy->data;
+  if (gx[0]) CJ_KERNEL(conv_input_gradient)(&s, g, w, NULL, gx[0]->data, true, a->scratch);
+  if (gx[1]) CJ_KERNEL(conv_weight_gradient)(&s, x, g, gx[1]->data, a->scratch);
+  if (gx[2]) CJ_KERNEL(conv_bias_gradient)(s.batch, s.c_out, s.oh * s.ow, g, gx[2]->data);
 }
 
 CJ_OPS(conv) = {
