@@ -42,7 +42,8 @@ end
 function M.new(opts)
   local self = setmetatable({}, Progress)
   self.label, self.total, self.unit = opts.label or "", opts.total, opts.unit or "steps"
-  self.quiet = opts.quiet or os.getenv "CONJUGATE_QUIET" == "1"
+  local hushed = not opts.write and os.getenv "CONJUGATE_QUIET" == "1"
+  self.quiet = opts.quiet or hushed
   self.write = opts.write or function(text)
     io.stderr:write(text)
     io.stderr:flush()
