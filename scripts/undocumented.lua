@@ -1,12 +1,12 @@
--- Lists public functions without documentation in the Lua files named; fails when there are any. LDoc
--- itself passes over them in silence.
+-- Lists public functions without documentation in the Lua files named; fails when there are any.
+-- LDoc itself passes over them in silence.
 --
 --   luajit scripts/undocumented.lua FILE ...
 --
 -- Public is what a module or class holds: `function M.name`, `function Class:name`,
 -- `M.name = function`. Not asked for: names that begin with `_`, and the parts of a protocol, which
--- are documented once, where it is defined: init, forward and extra of a layer (conjugate.nn.module),
--- define and run of a command (conjugate.cli).
+-- are documented once, where it is defined: init, forward and extra of a layer
+-- (conjugate.nn.module), define and run of a command (conjugate.cli).
 local PROTOCOL = { [":init"] = true, [":forward"] = true, [":extra"] = true }
 local COMMAND = { [".define"] = true, [".run"] = true }
 
