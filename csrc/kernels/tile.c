@@ -46,8 +46,8 @@ CJ_INLINE void tile_any(int rows, int vecs, int64_t depth, const real *a, const 
     TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
     TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
-        /* clang-format on */
-        default : return; /* no such tile */
+  default: return; /* no such tile */
+    /* clang-format on */
   }
 }
 
@@ -99,7 +99,7 @@ void CJ_KERNEL(dots)(const cj_dots *d, int rows, int cols, const real *a, const 
     DOTS_ROW(4)
     DOTS(1, 5) DOTS(2, 5) DOTS(3, 5) DOTS(4, 5) DOTS(1, 6) DOTS(2, 6) DOTS(3, 6) DOTS(4, 6)
 #endif
-        /* clang-format on */
-        default : return; /* no such block */
+  default: return; /* no such block */
+    /* clang-format on */
   }
 }

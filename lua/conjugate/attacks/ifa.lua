@@ -1,4 +1,4 @@
---- Iterated opposite FGSM, the perturbation behind input feature augmentation (IFA).
+--- Iterated opposite FGSM (IFA): the walk of training images against the attack.
 -- `D_n = -eps * sign(grad_x CE(z(X_n), y))`, `X_(n+1) = X_n + D_n`, `Delta_N = X_N - X_0`, with the
 -- true labels, no ball around X_0, for `steps` (200) steps; eps is 8/255 for CIFAR-10, 0.1 for
 -- MNIST.
@@ -81,7 +81,7 @@ end
 
 return define {
   name = "ifa",
-  summary = "iterated opposite FGSM, the perturbation behind input feature augmentation",
+  summary = "iterated opposite FGSM: the walk against the attack",
   formula = "X_(n+1) = X_n - eps sign(grad CE(X_n, y))",
   conjugate = "-sign(grad l(X_n, y))",
   source = "Zhang et al., arXiv 2205.01493, supplement",
