@@ -119,7 +119,10 @@ static cj_status check_counts(const cj_op *op, int count, const cj_tensor *const
   const int least = op->tensors < 0 ? -op->tensors : op->tensors;
   if (count < least || (op->tensors > 0 && count > least))
     return cj_fail(CJ_EARG, "expected %d tensors, got %d", least, count);
-  if (!in[0] || !in[0]->storage) return cj_fail(CJ_EARG, "expected a tensor first, got none");
+  const int needed = count - (int)(op->flags >> 8);
+  for (int i = 0; i < needed || i == 0; i++)
+    if (!in[i] || !in[i]->storage)
+      return cj_fail(CJ_EARG, "expected a tensor as input %d, got none", i + 1);
   if (op->numbers != CJ_ANY && numbers != op->numbers)
     return cj_fail(CJ_EARG, "expected %d numbers, got %d", op->numbers, numbers);
   return CJ_OK;
@@ -224,6 +227,17 @@ static bool may_alias(const cj_op *op, int count, const cj_tensor *const *in) {
   return true;
 }
 
+/* Copies the result y into target; by way of a copy where y is a view of it. */
+static cj_status copy_back(cj_tensor *target, const cj_tensor *y) {
+  if (y->storage != target->storage) return cj_tensor_copy(target, y);
+  cj_tensor own = {0};
+  CJ_TRY(cj_tensor_new(&own, y->dtype, y->ndim, y->size));
+  cj_status status = cj_tensor_copy(&own, y);
+  if (status == CJ_OK) status = cj_tensor_copy(target, &own);
+  cj_tensor_drop(&own);
+  return status;
+}
+
 static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *in, int numbers,
                            const double *num) {
   if (enabled && wants_grad(count, in))
@@ -247,7 +261,7 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
   } else {
     if (!(op->flags & CJ_VIEW)) status = cj_tensor_allocate(&y);
     if (status == CJ_OK) status = run(n, &y);
-    if (status == CJ_OK) status = cj_tensor_copy(&target, &y);
+    if (status == CJ_OK) status = copy_back(&target, &y);
   }
   target.storage->version++;
   cj_tensor_drop(&y);
@@ -257,12 +271,14 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
 
 cj_status cj_apply_into(const cj_op *op, int count, const cj_tensor *const *in, int numbers,
                         const double *num) {
-  return named(op->name, call_into(op, count, in, numbers, num));
+  char name[40]; /* as Lua calls it */
+  snprintf(name, sizeof name, "%s_", op->name);
+  return named(name, call_into(op, count, in, numbers, num));
 }
 
 cj_status cj_record_custom(cj_tensor *y, const cj_custom *custom, void *self, int count,
                            const cj_tensor *const *in) {
-  if (!enabled || !wants_grad(count, in)) {
+  if (!enabled || !wants_grad(count, in) || !cj_dtype_float(y->dtype)) {
     custom->release(self);
     return CJ_OK;
   }

@@ -194,6 +194,18 @@ static int l_grad_enabled(lua_State *L) {
   return 1;
 }
 
+/* with_grad(on, f, ...): what f gives, with recording on or off while it runs. In C, so that
+ * neither an error, nor a Ctrl-C, nor a yield can leave the switch as it was inside. */
+static int l_with_grad(lua_State *L) {
+  const bool on = opt_boolean(L, 1, "with_grad", "on", true);
+  luaL_checkany(L, 2);
+  const bool was = cj_grad_enable(on);
+  const int failed = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+  cj_grad_enable(was);
+  if (failed) lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
 static int l_require_grad(lua_State *L) {
   cj_tensor *t = check_tensor(L, 1, "requires_grad_", "self");
   check_call(L, "requires_grad_",
@@ -202,11 +214,9 @@ static int l_require_grad(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"record_custom", l_record},
-                                     {"backward", l_backward},
-                                     {"grad", l_grad},
-                                     {"grad_enabled", l_grad_enabled},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"record_custom", l_record},      {"backward", l_backward},   {"grad", l_grad},
+    {"grad_enabled", l_grad_enabled}, {"with_grad", l_with_grad}, {NULL, NULL}};
 static const luaL_Reg methods[] = {
     {"backward", l_backward}, {"requires_grad_", l_require_grad}, {NULL, NULL}};
 

@@ -18,8 +18,10 @@
 #include "core/threads.h"
 
 static lua_State *volatile armed; /* whose hooks to set; NULL: not armed */
+static const char armed_key = 0;  /* registry key: keeps that state, which may be a coroutine */
 static pthread_t owner;
 static volatile sig_atomic_t held, pending; /* held: the first Ctrl-C only becomes pending */
+static int shielded;                        /* cleaning up: the hook raises afterwards */
 static struct sigaction old_int;
 #ifdef CJ_LUAJIT
 static struct sigaction jit_prof;
@@ -33,7 +35,7 @@ int interrupt_raise(lua_State *L) {
 
 static void hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  interrupt_raise(L);
+  if (!shielded) interrupt_raise(L);
 }
 
 static void on_interrupt(int number) {
@@ -90,16 +92,27 @@ static void stop_ticks(lua_State *L) {
 }
 #endif
 
+static void keep_armed(lua_State *L, bool keep) {
+  lua_pushlightuserdata(L, (void *)&armed_key);
+  if (keep)
+    lua_pushthread(L);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 static void disarm(lua_State *L) {
   stop_ticks(L);
   sigaction(SIGINT, &old_int, NULL);
   armed = NULL;
+  keep_armed(L, false);
   lua_sethook(L, NULL, 0, 0);
   cj_stop_clear();
 }
 
 static void arm(lua_State *L) {
   const struct sigaction ours = action(on_interrupt);
+  keep_armed(L, true);
   owner = pthread_self();
   armed = L;
   cj_stop_clear();
@@ -111,9 +124,58 @@ static void arm(lua_State *L) {
 static int l_arm(lua_State *L) {
   const bool on = opt_boolean(L, 1, "interrupt_arm", "on", true), was = armed != NULL;
   if (on && !was) arm(L);
-  if (!on && was) disarm(armed);
+  if (!on && was) disarm(L);
   lua_pushboolean(L, was);
   return 1;
+}
+
+/* Interrupts are held from here on, or no longer; gives what was. What is pending is forgotten
+ * unless they stay held. */
+static bool hold(bool on) {
+  const bool was = held != 0;
+  held = on;
+  if (!on || !was) pending = 0;
+  return was;
+}
+
+/* interrupt_call(held, handler or nil, f, ...): as xpcall, armed, and with interrupts held if asked
+ * for. All in C, so that no Ctrl-C can come between the call and the setting back; for the same
+ * reason nothing can yield across it. A Ctrl-C that f did not ask about is "interrupted". */
+static int l_call(lua_State *L) {
+  const bool holds = opt_boolean(L, 1, "interrupt_call", "held", false), was_armed = armed != NULL;
+  const int handler = lua_isnoneornil(L, 2) ? 0 : 2;
+  luaL_checkany(L, 3);
+  if (!was_armed) arm(L);
+  const bool was_held = holds && hold(true);
+  bool ok = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, handler) == 0;
+  const bool unasked = ok && holds && !was_held && pending;
+  if (holds) hold(was_held);
+  if (!was_armed) disarm(L);
+  if (unasked) {
+    lua_settop(L, 2);
+    lua_pushliteral(L, "interrupted");
+    ok = false;
+  }
+  lua_pushboolean(L, ok);
+  lua_replace(L, 2);
+  return lua_gettop(L) - 1;
+}
+
+/* finally(f, leave): calls f(), then leave(), whatever f did; gives what f gives. A Ctrl-C during
+ * leave waits for its end. Nothing can yield across it. */
+static int l_finally(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  const int failed = lua_pcall(L, 0, LUA_MULTRET, 0);
+  lua_pushvalue(L, 2);
+  shielded++;
+  const int left = lua_pcall(L, 0, 0, 0);
+  shielded--;
+  if (left) lua_error(L);
+  if (failed) lua_error(L);
+  return lua_gettop(L) - 2;
 }
 
 static volatile sig_atomic_t noted;
@@ -145,12 +207,9 @@ static int l_taken(lua_State *L) {
   return 1;
 }
 
-/* interrupt_hold(on) -> were they held? What is pending is forgotten unless they stay held. */
+/* interrupt_hold(on) -> were they held? */
 static int l_hold(lua_State *L) {
-  const bool on = opt_boolean(L, 1, "interrupt_hold", "on", true), was = held != 0;
-  held = on;
-  if (!on || !was) pending = 0;
-  lua_pushboolean(L, was);
+  lua_pushboolean(L, hold(opt_boolean(L, 1, "interrupt_hold", "on", true)));
   return 1;
 }
 
@@ -169,13 +228,10 @@ static int l_signal(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"interrupt_arm", l_arm},
-                                     {"interrupt_note", l_note},
-                                     {"interrupt_taken", l_taken},
-                                     {"interrupt_hold", l_hold},
-                                     {"interrupt_pending", l_pending},
-                                     {"interrupt_signal", l_signal},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"finally", l_finally},           {"interrupt_arm", l_arm},       {"interrupt_call", l_call},
+    {"interrupt_note", l_note},       {"interrupt_taken", l_taken},   {"interrupt_hold", l_hold},
+    {"interrupt_pending", l_pending}, {"interrupt_signal", l_signal}, {NULL, NULL}};
 
 void open_interrupt(lua_State *L) {
   set_functions(L, functions);

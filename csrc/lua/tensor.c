@@ -158,6 +158,18 @@ static int l_index(lua_State *L) {
 
 /* --- writing --------------------------------------------------------------------------------- */
 
+/* Copies from into t. Where both are views of one storage, a copy is made first. */
+static void write_tensor(lua_State *L, cj_tensor *t, const cj_tensor *from, const char *fn) {
+  cj_status status;
+  if (from->storage == t->storage && cj_same_shape(from, t)) {
+    cj_tensor *own = push_result(L, fn, from->dtype, from->ndim, from->size);
+    check_call(L, fn, cj_tensor_copy(own, from));
+    from = own;
+  }
+  RETRY(L, status, cj_tensor_copy(t, from));
+  check_call(L, fn, status);
+}
+
 /* Writes the number or tensor at stack index i into t. */
 static void write_value(lua_State *L, cj_tensor *t, int i, const char *fn) {
   char text[GOT_TEXT];
@@ -167,9 +179,7 @@ static void write_value(lua_State *L, cj_tensor *t, int i, const char *fn) {
     check_writable(L, t, fn);
     if (cj_repeats(t))
       raise_error(L, "%s: a view that repeats elements (expand) cannot be written to", fn);
-    cj_status status;
-    RETRY(L, status, cj_tensor_copy(t, from));
-    check_call(L, fn, status);
+    write_tensor(L, t, from, fn);
   } else if (lua_type(L, i) == LUA_TNUMBER) {
     check_element(L, fn, t->dtype, lua_tonumber(L, i));
     check_writable(L, t, fn);
@@ -200,16 +210,21 @@ static void assign_item(lua_State *L) {
   write_value(L, push_slice(L, x, i), 3, "index");
 }
 
+/* The leaf gets a copy: it adds to its gradient as to plain memory of its own. */
 static void assign_grad(lua_State *L, cj_tensor *t) {
   cj_tensor *g = opt_tensor(L, 3, "grad", "value");
   if (!t->node || !cj_is_leaf(t))
     raise_error(L, "grad: only a tensor made with requires_grad holds a gradient");
   if (g && (!cj_same_shape(g, t) || g->dtype != t->dtype))
     raise_error(L, "grad: expected a gradient of the tensor's own sizes and type");
-  cj_tensor old = t->node->grad; /* g may be a view of it: drop last */
-  memset(&t->node->grad, 0, sizeof old);
-  if (g) cj_tensor_detach(&t->node->grad, g);
-  cj_tensor_drop(&old);
+  cj_tensor *own = push_tensor(L); /* takes the old gradient in exchange: g may be a view of it */
+  cj_status status = CJ_OK;
+  if (g) RETRY(L, status, cj_tensor_new(own, g->dtype, g->ndim, g->size));
+  if (g && status == CJ_OK) status = cj_tensor_copy(own, g);
+  check_call(L, "grad", status);
+  const cj_tensor old = t->node->grad;
+  t->node->grad = *own;
+  *own = old;
 }
 
 static int l_newindex(lua_State *L) {

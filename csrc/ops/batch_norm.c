@@ -183,6 +183,7 @@ static void batch_norm_backward(const cj_args *a, const cj_tensor *y, const cj_t
 }
 
 CJ_OPS(batch_norm) = {
-    {"batch_norm", 5, 3, batch_norm_infer, batch_norm_forward, batch_norm_backward, 0, NULL},
+    {"batch_norm", 5, 3, batch_norm_infer, batch_norm_forward, batch_norm_backward, CJ_OPTIONAL(4),
+     NULL},
     {0},
 };

@@ -33,10 +33,12 @@ enum {
   CJ_KEEPS_OUTPUT = 16, /* backward reads y; else y passed to backward has sizes but no data */
   CJ_DROPS_INPUTS = 32  /* backward reads no input data; the tape then keeps only their sizes */
 };
+/* A flag: the last n inputs may be NULL. All others are there when infer is called. */
+#define CJ_OPTIONAL(n) ((unsigned)(n) << 8)
 
 typedef struct cj_op {
   const char *name;
-  int tensors; /* inputs; a negative number -n: n or more. Optional ones are last and may be NULL */
+  int tensors; /* inputs; a negative number -n: n or more; optional ones count too */
   int numbers; /* parameters; CJ_ANY for a list of any length. Booleans are 0 or 1 */
   /* Checks everything and sets y's type and sizes with cj_tensor_describe (y arrives with in[0]'s
    * type); the only step that may fail. in[0] is of this table's type; all other types are for

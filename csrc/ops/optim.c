@@ -171,9 +171,10 @@ static void rmsprop_step(const cj_args *a, cj_tensor *y) {
 enum { STEP = CJ_VIEW | CJ_MUTATES | CJ_STRIDED };
 
 CJ_OPS(optim) = {
-    {"sgd_step", 3, SGD_NUMBERS, sgd_infer, sgd_step, NULL, STEP, NULL},
+    {"sgd_step", 3, SGD_NUMBERS, sgd_infer, sgd_step, NULL, STEP | CJ_OPTIONAL(1), NULL},
     {"adam_step", 4, ADAM_NUMBERS, adam_infer, adam_step, NULL, STEP, NULL},
     {"adamw_step", 4, ADAM_NUMBERS, adam_infer, adamw_step, NULL, STEP, NULL},
-    {"rmsprop_step", 5, RMS_NUMBERS, rmsprop_infer, rmsprop_step, NULL, STEP, NULL},
+    {"rmsprop_step", 5, RMS_NUMBERS, rmsprop_infer, rmsprop_step, NULL, STEP | CJ_OPTIONAL(2),
+     NULL},
     {0},
 };

@@ -6,21 +6,15 @@ local core = require "conjugate.core"
 
 local M = {}
 
-local function finish(was, ok, ...)
-  core.grad_enabled(was)
-  if not ok then error((...), 0) end
-  return ...
-end
-
 --- Calls f(...) without recording: results want no gradient, and tensors that do may be changed in
 -- place.
 -- @tparam function f what to call
 -- @param ... its arguments
 -- @return what f returns
--- @raise what f raises
+-- @raise what f raises; f cannot yield
 function M.no_grad(f, ...)
   check.callable("no_grad", "f", f)
-  return finish(core.grad_enabled(false), pcall(f, ...))
+  return core.with_grad(false, f, ...)
 end
 
 --- Calls f(...) with recording on, also inside `no_grad`.
@@ -30,7 +24,7 @@ end
 -- @raise what f raises
 function M.enable_grad(f, ...)
   check.callable("enable_grad", "f", f)
-  return finish(core.grad_enabled(true), pcall(f, ...))
+  return core.with_grad(true, f, ...)
 end
 
 -- Several outputs become one: the sum of <output, weight>.

@@ -230,6 +230,7 @@ end
 -- @tparam[opt=1] number dim the dimension
 -- @treturn {Tensor,...} the last piece may be smaller
 function methods.split(x, size, dim)
+  check.tensor("split", "self", x)
   check.integer("split", "size", size, 1)
   dim = dim or 1
   local total, pieces = x:size(dim), {}

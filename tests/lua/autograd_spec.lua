@@ -166,7 +166,7 @@ describe("not recording", function()
 
   it("lets leaves be changed in place", function()
     local x = leaf { 1, 2 }
-    raises("add: a tensor that wants a gradient cannot be changed in place", x.add_, x, 1)
+    raises("add_: a tensor that wants a gradient cannot be changed in place", x.add_, x, 1)
     raises("fill_: the tensor wants a gradient and cannot be changed in place", x.fill_, x, 1)
     raises("cannot be changed in place", function() x[1] = 3 end)
     cj.no_grad(function()
@@ -349,5 +349,54 @@ describe("when memory runs out", function()
       return x.grad
     end)
     assert.is_true(core.grad_enabled())
+  end)
+end)
+
+describe("a gradient that is assigned", function()
+  it("is copied: views and the tensor itself may be given", function()
+    local x = cj.zeros { 1000, requires_grad = true }
+    x.grad = cj.ones(1):expand { 1000 }
+    x:sum():backward()
+    assert.equal(2000, x.grad:sum():item())
+    local m = leaf { { 1, 2 }, { 3, 4 } }
+    m.grad = m:t()
+    m:sum():backward()
+    assert.same({ { 2, 4 }, { 3, 5 } }, m.grad:table())
+    assert.same({ { 1, 2 }, { 3, 4 } }, m:table())
+    x.grad = nil
+    assert.is_nil(x.grad)
+  end)
+
+  it("survives a lack of memory", function()
+    local x, g = leaf { 1, 2 }, cj.ones({ 2 }, "float64")
+    x.grad = g
+    local function assign() x.grad = g end
+    assert.is_true(starve.every_allocation(assign) > 0)
+    assert.same({ 1, 1 }, x.grad:table())
+  end)
+end)
+
+describe("recording", function()
+  it("cannot be left switched off by a coroutine that yields", function()
+    local stuck = coroutine.wrap(function() cj.no_grad(coroutine.yield, 1) end)
+    raises("attempt to yield across C-call boundary", stuck)
+    assert.is_true(core.grad_enabled())
+  end)
+
+  it("leaves out integers made by custom operators", function()
+    local f = cj.func {
+      forward = function(_, x) return x:to "int64" end,
+      backward = function(_, gy) return gy end,
+    }
+    assert.is_false(f(leaf { 1, 2 }).requires_grad)
+  end)
+end)
+
+describe("core.apply", function()
+  it("refuses a missing tensor, unless the operator can do without", function()
+    local x = cj.ones { 2, 2 }
+    raises("mul: expected a tensor as input 2, got none", core.apply, "mul", x, nil)
+    raises("where: expected a tensor as input 3, got none", core.apply, "where", x, x, nil)
+    assert.same({ { 2, 2 }, { 2, 2 } }, core.apply("linear", x, x, nil):table())
   end)
 end)

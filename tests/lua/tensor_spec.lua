@@ -1,4 +1,5 @@
 local cj = require "conjugate"
+local core = require "conjugate.core"
 local starve = require "support.starve"
 local raises = require("support.misuse").raises
 
@@ -215,7 +216,18 @@ describe("in-place forms", function()
 
   it("refuse results of other sizes", function()
     local x = cj.tensor { 1, 2 }
-    raises("add: ", x.add_, x, cj.zeros { 2, 2 })
+    raises("add_: ", x.add_, x, cj.zeros { 2, 2 })
+  end)
+
+  it("copy between overlapping views as if by way of a copy", function()
+    local x = cj.arange(6)
+    x:narrow(1, 2, 5):copy_(x:narrow(1, 1, 5))
+    assert.same({ 0, 0, 1, 2, 3, 4 }, x:table())
+    local m = cj.tensor { { 1, 2 }, { 3, 4 } }
+    m:copy_(m:t())
+    assert.same({ { 1, 3 }, { 2, 4 } }, m:table())
+    core.apply_into("transpose", m, 0, 1)
+    assert.same({ { 1, 2 }, { 3, 4 } }, m:table())
   end)
 end)
 

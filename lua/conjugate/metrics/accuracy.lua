@@ -1,6 +1,7 @@
 --- Accuracy on clean images.
 -- @module conjugate.metrics.accuracy
 local cj = require "conjugate"
+local core = require "conjugate.core"
 local guards = require "conjugate.metrics.guards"
 local interrupt = require "conjugate.run.interrupt"
 local progress = require "conjugate.run.progress"
@@ -28,14 +29,10 @@ end
 -- @tparam function f called without arguments
 -- @return what f gives
 function M.in_eval(net, f)
-  local restore = M.modes(net)
-  if type(net) == "table" and net.eval and net.training ~= nil then net:eval() end
-  local function finish(ok, ...)
-    restore()
-    if not ok then error((...), 0) end
-    return ...
-  end
-  return finish(pcall(f))
+  return core.finally(function()
+    if type(net) == "table" and net.eval and net.training ~= nil then net:eval() end
+    return f()
+  end, M.modes(net))
 end
 
 --- Number of predictions that agree with the labels.

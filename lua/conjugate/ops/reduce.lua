@@ -79,9 +79,10 @@ end)
 -- @raise "var: expected a float tensor for x, got ..."
 -- @source Chan, Golub and LeVeque, Amer. Statist. 37 (1983), two passes
 both("var", function(x, dims, keepdim, correction)
-  check.tensor("var", "x", x)
+  check.tensor("var", "x", x, "float")
+  correction = check.number("var", "correction", correction == nil and 1 or correction)
   local squares = (x - x:mean(dims, true)):square():sum(dims, keepdim)
-  return squares / (x:numel() / squares:numel() - (correction or 1))
+  return squares / (x:numel() / squares:numel() - correction)
 end)
 
 --- Standard deviation: the square root of `var`.
@@ -94,7 +95,9 @@ end)
 -- @raise "std: expected a float tensor for x, got ..."
 -- @source Chan, Golub and LeVeque, Amer. Statist. 37 (1983), two passes
 both("std", function(x, dims, keepdim, correction)
-  return check.tensor("std", "x", x):var(dims, keepdim, correction):sqrt()
+  check.tensor("std", "x", x, "float")
+  correction = check.number("std", "correction", correction == nil and 1 or correction)
+  return x:var(dims, keepdim, correction):sqrt()
 end)
 
 local norms = {

@@ -36,9 +36,7 @@ end
 
 -- Runs f with Ctrl-C turned into an error that ends f alone.
 local function run_guarded(session, f)
-  core.interrupt_arm(true)
   local function finish(ok, ...)
-    core.interrupt_arm(false)
     if ok then
       local shown, message = xpcall(print_results, traceback, session, select("#", ...), ...)
       if not shown then session.write(message .. "\n") end
@@ -47,7 +45,7 @@ local function run_guarded(session, f)
     end
     return ok
   end
-  return finish(xpcall(f, traceback))
+  return finish(core.interrupt_call(false, traceback, f))
 end
 
 local function run_source(session, source)

@@ -27,16 +27,10 @@ function M.poll()
 end
 
 --- Calls a function in which the first Ctrl-C waits for a poll.
--- @tparam function f called without arguments
--- @treturn boolean true, or false and the error, as pcall
+-- @tparam function f called without arguments; it cannot yield
+-- @return true and what f gives, or false and the error, as pcall
 function M.guard(f)
-  local armed = core.interrupt_arm(true)
-  local held = core.interrupt_hold(true)
-  local ok, message = pcall(f)
-  if ok and not held and core.interrupt_pending() then ok, message = false, "interrupted" end
-  core.interrupt_hold(held)
-  if not armed then core.interrupt_arm(false) end
-  return ok, message
+  return core.interrupt_call(true, nil, f)
 end
 
 return M

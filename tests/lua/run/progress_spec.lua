@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local environment = require "support.environment"
 local progress = require "conjugate.run.progress"
 
 -- A progress object on a clock and a writer of our own.
@@ -7,7 +8,8 @@ local function bench(opts)
   opts.write = function(text) out[#out + 1] = text end
   opts.now = function() return clock end
   opts.quiet = opts.quiet or false
-  local p = progress.new(opts)
+  local p
+  environment.with({ CONJUGATE_QUIET = false }, function() p = progress.new(opts) end)
   return p, out, function(seconds) clock = clock + seconds end
 end
 

@@ -59,14 +59,13 @@ local function in_eval(model, f)
   local has_mode = type(model) == "table" and model.training and model.eval
   if not has_mode then return f() end
   local was = training_modules(model)
-  model:eval()
-  local function finish(ok, ...)
+  return core.finally(function()
+    model:eval()
+    return f()
+  end, function()
     if #was == 0 then model:train() end
     for _, module in ipairs(was) do rawset(module, "training", true) end
-    if not ok then error((...), 0) end
-    return ...
-  end
-  return finish(pcall(f))
+  end)
 end
 
 -- Keeps the tensors in `state` in step with the batch when samples leave it: every tensor whose
