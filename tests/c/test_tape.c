@@ -25,7 +25,8 @@ static void scale_backward(const cj_args *a, const cj_tensor *y, const cj_tensor
       ((double *)gx[k]->data)[i] += (k ? 1 : a->num[0]) * ((double *)gy->data)[i];
 }
 
-static const cj_op scale = {"scale", 2, 1, scale_infer, scale_forward, scale_backward, 0, NULL};
+static const cj_op scale = {"scale",        2,   1, scale_infer, scale_forward, scale_backward,
+                            CJ_OPTIONAL(1), NULL};
 
 static cj_tensor number(double value, bool leaf) {
   cj_tensor t = {0};
