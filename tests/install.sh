@@ -5,7 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-command -v luarocks > /dev/null || { echo "skipped: luarocks is not installed"; exit 77; }
+if ! command -v luarocks > /dev/null; then
+  echo "skipped: installing with luarocks, which is not here" | tee -a "${CJ_BUILD:-build}/skipped.txt"
+  exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 source=$work/source tree=$work/tree elsewhere=$work/elsewhere

@@ -5,7 +5,7 @@ local raises = require("support.misuse").raises
 
 describe("memory", function()
   it("of dropped tensors is given back without being asked", function()
-    if os.getenv "CJ_SANITIZED" then return end -- its allocator keeps what was freed for a while
+    if os.getenv "CJ_SANITIZED" then pending "the sanitizer keeps what was freed for a while" end
     local function churn(n)
       local keep
       for i = 1, n do keep = cj.ones(64, 64) * i end
