@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct header {
   size_t capacity;
@@ -94,8 +95,20 @@ static void count_in(size_t bytes) {
   while (now > high && !atomic_compare_exchange_weak(&peak, &high, now)) continue;
 }
 
+/* The machine's memory: a system that promises more would end the process when it is used. */
+static size_t machine_bytes(void) {
+  static atomic_size_t known;
+  size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+  if (bytes) return bytes;
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  bytes = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX / 4;
+  atomic_store(&known, bytes);
+  return bytes;
+}
+
 void *cj_alloc(size_t bytes) {
   if (bytes > SIZE_MAX / 4 || !allowed_to()) return NULL;
+  if (bytes >= LARGE && bytes + atomic_load(&used) > machine_bytes()) return NULL;
   size_t capacity = (bytes + CJ_ALIGN - 1) / CJ_ALIGN * CJ_ALIGN;
   header *h = NULL;
   if (capacity >= LARGE) {

@@ -63,7 +63,10 @@ static int run_logits(lua_State *L) {
   if (j->flag) check_status(L, cj_require_grad(x, true));
   lua_pushvalue(L, -1);
   lua_rawseti(L, 2, LEAF);
+  const uint32_t version = j->in->storage->version;
   lua_call(L, 1, 1);
+  if (j->in->storage->version != version)
+    raise_error(L, "%s: the model changed its input in place; let it work on x:clone()", j->name);
   const cj_tensor *z = check_tensor(L, -1, j->name, "the model's result");
   check_status(L, cj_tensor_pack(j->out, z));
   if (!j->flag) lua_pushnil(L);
@@ -199,9 +202,9 @@ static double option_number(lua_State *L, const char *name) {
   return value;
 }
 
-static int64_t option_count(lua_State *L, const char *name, int64_t low) {
+static int64_t option_count(lua_State *L, const char *name, int64_t low, int64_t high) {
   lua_getfield(L, OPTIONS, name);
-  const int64_t value = check_integer(L, -1, "attack", name, low, INT64_C(1) << 53);
+  const int64_t value = check_integer(L, -1, "attack", name, low, high);
   lua_pop(L, 1);
   return value;
 }
@@ -232,16 +235,17 @@ static int option_choice(lua_State *L, const char *name, const char *const *list
 static void read_options(lua_State *L, cj_attack *a) {
   static const char *const goals[] = {"away", "given", "least", "second", "random", "label", NULL};
   static const char *const scales[] = {"none", "linf", "l2", NULL};
+  const int64_t limit = INT64_C(1) << 53;
   a->norm = option_text(L, "norm", "linf");
   a->direction = option_text(L, "direction", NULL);
   a->ball.eps = option_number(L, "eps");
   a->ball.lo = option_number(L, "low");
   a->ball.hi = option_number(L, "high");
   a->alpha = option_number(L, "alpha");
-  a->steps = option_count(L, "steps", 0);
-  a->restarts = option_count(L, "restarts", 1);
-  a->batch = option_count(L, "batch", 1);
-  a->seed = (uint64_t)option_count(L, "seed", 0);
+  a->steps = option_count(L, "steps", 0, 1000000); /* each has a line in the trace */
+  a->restarts = option_count(L, "restarts", 1, limit);
+  a->batch = option_count(L, "batch", 1, limit);
+  a->seed = (uint64_t)option_count(L, "seed", 0, limit);
   a->random_start = option_flag(L, "random");
   a->every = option_flag(L, "every");
   a->best = option_flag(L, "best");

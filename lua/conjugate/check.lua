@@ -15,6 +15,13 @@ function M.fail(fn, text, ...)
   error(core.where() .. fn .. ": " .. text, 0)
 end
 
+--- An error's text without the place where it was raised, for messages about something else.
+-- @param message an error value
+-- @treturn string
+function M.without_place(message)
+  return (tostring(message):gsub("^[^:\n]+:%d+: ", ""))
+end
+
 --- What a value is, in the words of the error messages.
 -- @param v any value
 -- @treturn string such as "a float32 tensor [2, 3]", "1.5", "nil"
@@ -198,6 +205,11 @@ function M.suggest(word, names)
   return best and (' (did you mean "%s"?)'):format(best) or ""
 end
 
+local kind_words = {
+  any = "a value", integer = "a whole number", boolean = "true or false",
+  callable = "something callable",
+}
+
 -- Kinds of options beyond Lua's types.
 local kinds = {
   any = function() return true end,
@@ -205,6 +217,13 @@ local kinds = {
   integer = function(v) return type(v) == "number" and v == math.floor(v) end,
   callable = is_callable,
 }
+
+-- "a string or a whole number", for "string|integer".
+local function rule_words(rule)
+  local words = {}
+  for kind in rule:gmatch "[^|]+" do words[#words + 1] = kind_words[kind] or "a " .. kind end
+  return table.concat(words, " or ")
+end
 
 local function matches(v, rule)
   for kind in rule:gmatch "[^|]+" do
@@ -246,11 +265,11 @@ function M.options(fn, opts, rules)
     local v = opts[key]
     if v == nil then
       if required then
-        M.fail(fn, "expected %s for %s, got nil", tostring(kind):gsub("|", " or "), key)
+        M.fail(fn, "expected %s for %s, got nil", rule_words(kind), key)
       end
       v = default
     elseif not matches(v, kind) then
-      expected(fn, "a " .. tostring(kind):gsub("|", " or a "), key, v)
+      expected(fn, rule_words(kind), key, v)
     end
     out[key] = v
   end

@@ -7,6 +7,7 @@
 -- history).
 -- @module conjugate.train
 local cj = require "conjugate"
+local check = require "conjugate.check"
 local checkpoint = require "conjugate.run.checkpoint"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
@@ -64,11 +65,27 @@ local function under(tensors, prefix)
   return found
 end
 
+-- Runs f, which takes over what a file holds; what it finds wrong is said of the file.
+local function take_over(path, f)
+  local ok, message = pcall(f)
+  if ok then return end
+  if interrupt.is(message) then error(message, 0) end
+  error(("fit: %s does not suit this run (%s): delete the folder to start over"):format(path,
+    check.without_place(message)), 0)
+end
+
 -- Takes up the state of a job that was stopped. Numbers that were NaN come back as null.
-local function load_state(job)
-  local tensors, meta = job.run:load_state()
-  if not tensors then error("fit: " .. tostring(meta), 0) end
-  local about = checkpoint.about(meta)
+local function take_state(job, tensors, about)
+  for _, key in ipairs { "place", "history", "optimizer", "generator" } do
+    check.table("state", key, about[key])
+  end
+  check.table("state", "place.sums", about.place.sums)
+  for _, key in ipairs { "epoch", "position", "step" } do
+    check.integer("state", "place." .. key, about.place[key], 0)
+  end
+  for _, key in ipairs { "hits", "seen" } do
+    check.integer("state", "place.sums." .. key, about.place.sums[key], 0)
+  end
   job.net:load_state_dict(under(tensors, "model."))
   about.optimizer.tensors = under(tensors, "optimizer.")
   job.optimizer:load_state_dict(about.optimizer)
@@ -80,6 +97,14 @@ local function load_state(job)
   if job.sums.loss == json.null then job.sums.loss = 0 / 0 end
   job.history.epochs = json.array(about.history)
   job.history.resumed_at = job.step
+end
+
+local function load_state(job)
+  local tensors, meta = job.run:load_state()
+  if not tensors then error("fit: " .. tostring(meta), 0) end
+  take_over(job.run:path "state.safetensors", function()
+    take_state(job, tensors, checkpoint.about(meta))
+  end)
   return tonumber(meta.metrics_bytes)
 end
 
@@ -97,7 +122,11 @@ local function train_step(job, x, y)
   job.whole = false
   local n = x:size(1)
   local z = job.net(x)
-  local loss = job.loss(z, y)
+  local loss = check.tensor("fit", "the result of loss", job.loss(z, y))
+  if loss:numel() ~= 1 or not loss.requires_grad then
+    check.fail("fit", "expected one number that depends on the logits from loss, got %s%s",
+      check.describe(loss), loss.requires_grad and "" or " cut from the tape")
+  end
   job.optimizer:zero_grad()
   loss:backward()
   job.sums.lr = job.optimizer.lr
@@ -223,10 +252,13 @@ local function take_result(job)
   local _, path = job.run:checkpoints()
   local tensors, meta = require("conjugate.run.files").read_tensors(path)
   if not tensors then error("fit: " .. tostring(meta), 0) end
-  local about = checkpoint.about(meta)
-  job.net:load_state_dict(tensors)
-  cj.random.restore(about.generator)
-  job.history.epochs = json.array(about.history)
+  take_over(path, function()
+    local about = checkpoint.about(meta)
+    check.table("checkpoint", "history", about.history)
+    job.net:load_state_dict(tensors)
+    cj.random.restore(about.generator)
+    job.history.epochs = json.array(about.history)
+  end)
   job.history.finished_before = true
   local last = job.history.epochs[#job.history.epochs]
   job.step = last and last.step or 0

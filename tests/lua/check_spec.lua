@@ -48,7 +48,7 @@ describe("check", function()
     raises('f: there is no option "stesp" (did you mean "steps"?)', check.options, "f",
       { eps = 1, stesp = 1 }, rules)
     raises('f: there is no option "quite_else"', check.options, "f", { quite_else = 1 }, rules)
-    raises("f: expected number for eps, got nil", check.options, "f", nil, rules)
+    raises("f: expected a number for eps, got nil", check.options, "f", nil, rules)
     raises("f: expected a number for steps, got true", check.options, "f",
       { eps = 1, steps = true }, rules)
     raises("f: expected a string or a number for name, got a table", check.options, "f",

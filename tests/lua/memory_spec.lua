@@ -57,6 +57,8 @@ describe("memory", function()
 
   it("is refused in sizes that do not exist", function()
     raises("out of memory", cj.zeros, { 2 ^ 44 })
+    local pages = tonumber(io.popen("getconf _PHYS_PAGES"):read "*a")
+    raises("out of memory", cj.zeros, { pages * 4096 }, "uint8") -- not when it is used
     raises("memory_fail_after: expected a whole number for n, got nothing", core.memory_fail_after)
   end)
 end)

@@ -198,5 +198,45 @@ describe("fit", function()
     assert.error_matches(function() fit { schedule = "cosin" } end, '"cosine"')
     assert.error_matches(function() cj.fit({}, train) end, "expected a network")
     assert.error_matches(function() cj.fit(network(), 3) end, "expected a data set")
+    assert.error_matches(function() fit { out = "" } end, "fit: expected the name of a folder")
+    assert.error_matches(function() fit { schedule = function() return "x" end } end,
+      "fit: expected a number of at least 0 for the result of schedule, got the text")
+    assert.error_matches(function() fit { loss = function() end } end,
+      "fit: expected a tensor for the result of loss, got nil")
+    assert.error_matches(function() fit { loss = function(z) return z end } end,
+      "fit: expected one number that depends on the logits from loss, got a float32 tensor")
+  end)
+
+  it("cannot be left by a coroutine that yields", function()
+    local stuck = coroutine.wrap(function() fit { on_step = coroutine.yield } end)
+    assert.error_matches(stuck, "attempt to yield across C%-call boundary")
+    assert.is_false(core.interrupt_hold(false))
+    assert.is_false(core.interrupt_arm(false))
+  end)
+
+  it("says what is wrong with a state that does not suit the run", function()
+    local number = 0
+    local function stop(info)
+      if info.step == 8 then error "stop" end
+    end
+    local function damaged(key, value)
+      number = number + 1
+      local out = dir .. "/" .. number
+      pcall(fit, { out = out, checkpoint_steps = 4, on_step = stop })
+      local files = require "conjugate.run.files"
+      local tensors, meta = files.read_tensors(out .. "/state.safetensors")
+      meta[key] = value
+      local list = {}
+      for name, tensor in pairs(tensors) do list[#list + 1] = { name, tensor } end
+      assert(files.write_tensors(out .. "/state.safetensors", list, meta))
+      assert.error_matches(function() fit { out = out } end,
+        "^fit: .*state%.safetensors does not suit this run %(.*" .. key)
+    end
+    damaged("place", nil)
+    damaged("place", "3")
+    damaged("place", '{"epoch": -1, "position": 0, "step": 0, "sums": {}}')
+    damaged("history", "x")
+    damaged("optimizer", ("["):rep(10000))
+    damaged("generator", "")
   end)
 end)

@@ -9,7 +9,7 @@ local M = {}
 M.known = {}
 
 local function from_data(fn, set)
-  if type(set) ~= "table" or set.images == nil or set.classes == nil then
+  if type(set) ~= "table" or not check.is_tensor(set.images) or set.classes == nil then
     check.fail(fn, "expected a data set for data, got %s", check.describe(set))
   end
   local shape = set.images.shape

@@ -30,6 +30,7 @@ local order = {
 -- @raise an unknown model, wrong options
 function M.build(config)
   check.table("build", "config", config)
+  check.string("build", "config.model", config.model)
   local make = known[config.model] and M[config.model]
   if not make then
     check.fail("build", "there is no model %q%s", tostring(config.model),

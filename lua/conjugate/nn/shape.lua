@@ -14,7 +14,7 @@ local M = {}
 local Flatten = class "Flatten"
 
 function Flatten:forward(x) -- luacheck: ignore self
-  return x:flatten(2)
+  return check.tensor("flatten", "x", x):flatten(2)
 end
 
 M.flatten = Flatten

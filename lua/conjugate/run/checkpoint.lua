@@ -5,6 +5,7 @@
 -- `history` and `generator`, all but the first and the seed as JSON. There are no times in it:
 -- equal runs give equal bytes.
 -- @module conjugate.run.checkpoint
+local check = require "conjugate.check"
 local files = require "conjugate.run.files"
 local json = require "conjugate.run.json"
 
@@ -68,9 +69,9 @@ function M.load(path)
     return nil, path .. ": has no description of its model, so give one (model in the metadata)"
   end
   local ok, net = pcall(require("conjugate").models.build, about.model)
-  if not ok then return nil, ("%s: %s"):format(path, tostring(net)) end
+  if not ok then return nil, ("%s: %s"):format(path, check.without_place(net)) end
   local fits, message = pcall(net.load_state_dict, net, tensors)
-  if not fits then return nil, ("%s: %s"):format(path, tostring(message)) end
+  if not fits then return nil, ("%s: %s"):format(path, check.without_place(message)) end
   return net:eval(), about
 end
 

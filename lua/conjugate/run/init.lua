@@ -79,6 +79,9 @@ local function settle_config(self, config)
   end
   local held, message = files.read_json(path)
   if not held then return nil, message end
+  if type(held) ~= "table" then
+    return nil, ("%s: expected an object, got %s"):format(path, json.encode(held))
+  end
   local lines = M.differences(held, assert(json.decode(text)))
   if #lines > 0 then
     return nil, ("%s holds a run with another configuration (%s): give another folder, or "

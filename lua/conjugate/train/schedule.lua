@@ -45,7 +45,7 @@ function M.make(job)
   if type(spec) == "table" and spec.name then return named(job, spec.name, spec) end
   check.callable("fit", "schedule", spec)
   local self = { unit = "step", factor = spec, base = job.optimizer.lr, optimizer = job.optimizer }
-  self.optimizer.lr = self.base * spec(0, 1)
+  M.after_step(self, 0, 1)
   return self
 end
 
@@ -56,7 +56,8 @@ end
 function M.after_step(schedule, step, epoch)
   if not schedule or schedule.unit ~= "step" then return end
   if schedule.factor then
-    schedule.optimizer.lr = schedule.base * schedule.factor(step, epoch)
+    local factor = schedule.factor(step, epoch)
+    schedule.optimizer.lr = schedule.base * check.number("fit", "the result of schedule", factor, 0)
   else
     schedule.object:step()
   end

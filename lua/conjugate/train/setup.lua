@@ -30,6 +30,7 @@ local function check_ranges(opts)
   check.integer("fit", "epochs", opts.epochs, 0)
   check.integer("fit", "batch", opts.batch, 1)
   check.number("fit", "lr", opts.lr, 0)
+  if opts.out == "" then check.fail("fit", "expected the name of a folder for out, got \"\"") end
   check.one_of("fit", "on_interrupt", opts.on_interrupt, { "raise", "return" })
   if type(opts.keep) == "string" then check.one_of("fit", "keep", opts.keep, { "all" }) end
   for _, name in ipairs { "checkpoint_steps", "log_steps" } do

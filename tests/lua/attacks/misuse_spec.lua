@@ -5,9 +5,22 @@ local misuse = require "support.misuse"
 
 local model, x, y = check_attack.golden()
 
+describe("a model", function()
+  it("that changes its input in place is refused", function()
+    local before = x:clone()
+    misuse.raises("fgsm: the model changed its input in place; let it work on x:clone()",
+      cj.attacks.fgsm { eps = 0.1, quiet = true }, function(given)
+        local z = model(given)
+        given:detach():mul_(1)
+        return z
+      end, x, y)
+    assert.is_true(x:allclose(before))
+  end)
+end)
+
 -- { what must be said, attack, its options }
 local wrong_options = {
-  { "pgd: expected number for eps, got nil", "pgd", {} },
+  { "pgd: expected a number for eps, got nil", "pgd", {} },
   { "fgsm: expected a number of at least 0 for eps, got -0.1", "fgsm", { eps = -0.1 } },
   { "fgsm: expected a finite number for eps, got inf", "fgsm", { eps = math.huge } },
   { "pgd: expected a finite number above 0 for alpha, got 0", "pgd", { eps = 0.1, alpha = 0 } },
