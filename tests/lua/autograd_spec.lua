@@ -291,7 +291,7 @@ describe("custom operators in Lua", function()
       y.sum(y).backward, y:sum())
     raises("expected a tensor for the result of forward, got 1",
       cj.func { forward = function() return 1 end, backward = function() end }, leaf { 1 })
-    raises("func: expected function for forward, got nil", cj.func, { backward = function() end })
+    raises("func: expected a function for forward, got nil", cj.func, { backward = function() end })
     raises("func: expected a table for definition, got nil", cj.func)
   end)
 

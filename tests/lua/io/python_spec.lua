@@ -18,7 +18,7 @@ end
 -- Needs Python with this module; the spec is pending without it.
 local function needs(module)
   local there = python("import numpy, " .. module)
-  if not there then pending("python3 has no " .. module) end
+  if not there then pending("no python3 with numpy and " .. module) end
   return there
 end
 
