@@ -69,7 +69,8 @@ end
 -- @tparam[opt=1] number n which number of the stream, from 1
 -- @treturn number
 function M.uniform(key, n)
-  return core.random_uniform(key, n and n - 1)
+  if n ~= nil then n = check.integer("uniform", "n", n, 1) - 1 end
+  return core.random_uniform(key, n)
 end
 
 return M

@@ -140,10 +140,13 @@ local function deliver(command, options, result, text)
       return FAILED
     end
   end
-  if options.json then
-    io.stdout:write(json.encode(result, { order = command.order }), "\n")
-  elseif text and text ~= "" then
-    io.stdout:write(text, text:sub(-1) == "\n" and "" or "\n")
+  local shown = options.json and json.encode(result, { order = command.order }) or text or ""
+  if shown ~= "" and shown:sub(-1) ~= "\n" then shown = shown .. "\n" end
+  local written, why = io.stdout:write(shown)
+  if written then written, why = io.stdout:flush() end -- a full disk is noticed here at the latest
+  if not written then
+    complain("cannot write the result: " .. tostring(why))
+    return FAILED
   end
   return result.failed and FAILED or OK
 end

@@ -50,7 +50,9 @@ end
 --   sample in the epoch (from 1), the samples' numbers in the set (int64 [B], from 1)
 -- @usage for x, y in cj.data.batches(train, { batch = 64, shuffle = 7, epoch = 1 }) do ... end
 local function batches(set, opts)
-  check.table("batches", "set", set)
+  if type(set) ~= "table" or type(set.size) ~= "function" or type(set.pick) ~= "function" then
+    check.fail("batches", "expected a data set for set, got %s", check.describe(set))
+  end
   local o = read_options(opts)
   local n = set:size()
   local order = core.io.order(n, o.shuffle or nil, o.epoch)

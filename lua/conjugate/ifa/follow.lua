@@ -6,6 +6,7 @@
 -- @module conjugate.ifa.follow
 -- @source Zhang et al., arXiv 2205.01493v3, supplement eq. 1-2
 local cj = require "conjugate"
+local check = require "conjugate.check"
 local files = require "conjugate.run.files"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
@@ -24,6 +25,7 @@ local MARKS = { 0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150 }
 -- @tparam integer steps N >= 0
 -- @treturn {integer,...} rising, from 0 to N
 function M.schedule(steps)
+  check.integer("schedule", "steps", steps, 0, 1e6)
   local marks = {}
   for _, n in ipairs(MARKS) do
     if n < steps then marks[#marks + 1] = n end

@@ -29,6 +29,7 @@ local function read_config(model, given)
   for name, rule in pairs(common) do rules[name] = rule end
   for name, rule in pairs(model.options or {}) do rules[name] = rule end
   if not model.classifier then rules.classes = nil end
+  if given ~= nil then check.table(model.name, "options", given) end
   if given and given.data then
     local sizes, copy = from_data(model.name, given.data), {}
     for name, value in pairs(sizes) do

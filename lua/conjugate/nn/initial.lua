@@ -33,6 +33,7 @@ end
 -- @number value
 -- @treturn Tensor t
 function M.constant(t, value)
+  check.tensor("constant", "t", t)
   return cj.no_grad(t.fill_, t, value)
 end
 
@@ -42,6 +43,7 @@ end
 -- @number[opt=1] sd standard deviation
 -- @treturn Tensor t
 function M.normal(t, mean, sd)
+  check.tensor("normal", "t", t, "float")
   return cj.no_grad(t.normal_, t, mean or 0, sd or 1)
 end
 
@@ -51,6 +53,7 @@ end
 -- @number[opt=1] high
 -- @treturn Tensor t
 function M.uniform(t, low, high)
+  check.tensor("uniform", "t", t, "float")
   return cj.no_grad(t.uniform_, t, low or 0, high or 1)
 end
 
@@ -80,7 +83,8 @@ end
 -- @source Glorot and Bengio, AISTATS 2010, eq. 12
 function M.xavier_normal(t, gain)
   local fan_in, fan_out = fans("xavier_normal", t)
-  return M.normal(t, 0, (gain or 1) * (2 / (fan_in + fan_out)) ^ 0.5)
+  gain = check.number("xavier_normal", "gain", gain == nil and 1 or gain, 0)
+  return M.normal(t, 0, gain * (2 / (fan_in + fan_out)) ^ 0.5)
 end
 
 --- Glorot's rule, uniform with the same variance as `xavier_normal`.
@@ -90,7 +94,8 @@ end
 -- @source Glorot and Bengio, AISTATS 2010, eq. 16
 function M.xavier_uniform(t, gain)
   local fan_in, fan_out = fans("xavier_uniform", t)
-  local bound = (gain or 1) * (6 / (fan_in + fan_out)) ^ 0.5
+  gain = check.number("xavier_uniform", "gain", gain == nil and 1 or gain, 0)
+  local bound = gain * (6 / (fan_in + fan_out)) ^ 0.5
   return M.uniform(t, -bound, bound)
 end
 

@@ -89,6 +89,7 @@ local function constants(self, dtype)
 end
 
 function Normalize:forward(x)
+  check.tensor("normalize", "x", x, "float")
   local shift, scale = constants(self, x.dtype)
   return (x - shift) / scale
 end

@@ -54,7 +54,8 @@ local function spectral_norm(layer, options)
     check.fail("spectral_norm", "expected a layer with a weight of two or more dimensions, got %s",
       tostring(layer))
   end
-  local dim = (options or {}).dim or (layer.class_name == "ConvTranspose2d" and 2 or 1)
+  local o = check.options("spectral_norm", options, { dim = { "integer" } })
+  local dim = o.dim or (layer.class_name == "ConvTranspose2d" and 2 or 1)
   check.integer("spectral_norm", "dim", dim, 1, weight:dim())
   layer:forget "weight"
   layer:parameter("weight_orig", weight)

@@ -20,6 +20,13 @@ describe("number", function()
 end)
 
 describe("conjugate", function()
+  it("fails when its result cannot be written", function()
+    local command = "sh -c '" .. kill.command({ "list", "models" }):gsub("'", "") .. " >/dev/full'"
+    local code, complaint = kill.run(command)
+    assert.equal(1, code)
+    assert.is_truthy(complaint:find("cannot write the result", 1, true))
+  end)
+
   it("lists the commands", function()
     local code, text = run "--help"
     assert.equal(0, code)
