@@ -1,5 +1,5 @@
--- Random calls of the functions of all parts (layers, optimisers, attacks, files ...): errors must be
--- in our words, not Lua's. CJ_FUZZ_CALLS and CJ_FUZZ_SEED as in fuzz_api_spec.lua.
+-- Random calls of the functions of all parts (layers, optimisers, attacks, files ...): errors must
+-- be in our words, not Lua's. CJ_FUZZ_CALLS and CJ_FUZZ_SEED as in fuzz_api_spec.lua.
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local ffi = require "ffi"
@@ -44,23 +44,28 @@ local skipped = {
   forward = true, extra = true, description = true, fetch = true, sweep = true, differences = true,
 }
 
+local function public_names(t, depth)
+  local names = {}
+  for key in pairs(t) do
+    local public = type(key) == "string" and key:sub(1, 1) ~= "_" and not skipped[key]
+    if public and not (key == "init" and depth > 0) then names[#names + 1] = key end
+  end
+  table.sort(names)
+  return names
+end
+
+local function is_callable(v)
+  local meta = getmetatable(v)
+  return type(v) == "function" or (type(meta) == "table" and meta.__call ~= nil)
+end
+
 local function collect(prefix, t, depth, targets, seen)
   if seen[t] or depth > 2 then return end
   seen[t] = true
-  local names = {}
-  for key in pairs(t) do
-    if type(key) == "string" and key:sub(1, 1) ~= "_" then names[#names + 1] = key end
-  end
-  table.sort(names)
-  for _, key in ipairs(names) do
+  for _, key in ipairs(public_names(t, depth)) do
     local v = t[key]
-    local wanted = not skipped[key] and not (key == "init" and depth > 0)
-    local meta = wanted and getmetatable(v)
-    local callable = type(v) == "function" or (type(meta) == "table" and meta.__call)
-    if wanted and callable then targets[#targets + 1] = { prefix .. key, v } end
-    if wanted and type(v) == "table" then
-      collect(prefix .. key .. ".", v, depth + 1, targets, seen)
-    end
+    if is_callable(v) then targets[#targets + 1] = { prefix .. key, v } end
+    if type(v) == "table" then collect(prefix .. key .. ".", v, depth + 1, targets, seen) end
   end
 end
 
@@ -81,8 +86,7 @@ end
 
 -- What was made is called and shown, too.
 local function use(result)
-  local meta = getmetatable(result)
-  if type(result) == "table" and type(meta) == "table" and meta.__call and random(2) == 1 then
+  if type(result) == "table" and is_callable(result) and random(2) == 1 then
     result(pick(values)(), pick(values)(), pick(values)())
   end
   if random(4) == 1 then tostring(result) end
