@@ -130,6 +130,16 @@ local function set_up(options)
   require("conjugate.core").interrupt_arm(true)
 end
 
+-- Answers whether the text reached standard output; a full disk is noticed when flushing at the
+-- latest.
+local function print_whole(text)
+  if text ~= "" and text:sub(-1) ~= "\n" then text = text .. "\n" end
+  local ok, message = io.stdout:write(text)
+  if ok then ok, message = io.stdout:flush() end
+  if not ok then complain("cannot write the result: " .. tostring(message)) end
+  return ok
+end
+
 -- Writes and prints what a command gave; answers the exit code.
 local function deliver(command, options, result, text)
   if options.out and not command.out then
@@ -141,13 +151,7 @@ local function deliver(command, options, result, text)
     end
   end
   local shown = options.json and json.encode(result, { order = command.order }) or text or ""
-  if shown ~= "" and shown:sub(-1) ~= "\n" then shown = shown .. "\n" end
-  local written, why = io.stdout:write(shown)
-  if written then written, why = io.stdout:flush() end -- a full disk is noticed here at the latest
-  if not written then
-    complain("cannot write the result: " .. tostring(why))
-    return FAILED
-  end
+  if not print_whole(shown) then return FAILED end
   return result.failed and FAILED or OK
 end
 
