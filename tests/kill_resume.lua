@@ -32,7 +32,8 @@ local function compare()
 end
 
 local started = system.now()
-assert(kill.run(command "whole") == 0, "the undisturbed run failed")
+local first_code, text = kill.run(command "whole")
+if first_code ~= 0 then error("the undisturbed run failed: " .. text, 0) end
 local whole = system.now() - started
 print(("undisturbed run: %.1f s; seed of the kills: %d"):format(whole, seed))
 local code, hits = kill.torture(command "killed", {
