@@ -5,6 +5,7 @@ Eager mode, NCHW, as most people run it. A step of PGD is the paper's: 4 iterati
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -22,13 +23,20 @@ MAKERS = {
 }
 
 
+LEAST = 0.1  # seconds of a repeat; shorter work is run several times
+
+
+def seconds_of(times, f):
+    start = time.perf_counter()
+    for _ in range(times):
+        f()
+    return (time.perf_counter() - start) / times
+
+
 def rate(images, repeats, f):
     f()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
+    runs = max(1, math.ceil(LEAST / seconds_of(1, f)))
+    times = [seconds_of(runs, f) for _ in range(repeats)]
     return images / sorted(times)[(repeats - 1) // 2]
 
 
