@@ -18,7 +18,7 @@ import reference  # noqa: E402
 MAKERS = {
     "convnet": lambda: reference.ConvNet(1, 28),
     "ygcnn": lambda: reference.Ygcnn(1, 28),
-    "resnet": lambda: reference.resnet(1, 1),
+    "resnet": lambda: reference.resnet(1, 3),
     "resnet18": lambda: reference.resnet18(1),
 }
 
