@@ -41,7 +41,7 @@ end
 
 --- Is libedit there?
 -- @treturn ?cdata the library, or nil
-function M.library()
+function M.find_libedit()
   for _, name in ipairs { "libedit.so.2", "libedit.so.0", "edit" } do
     local found, library = pcall(ffi.load, name)
     if found then return library end
@@ -118,7 +118,7 @@ end
 -- @treturn table reader with read(prompt) (a line, or nil at the end of input), remember(text),
 --   close(), and the field editing
 function M.open(options)
-  local edit = not options.plain and M.is_terminal(0) and M.is_terminal(1) and M.library()
+  local edit = not options.plain and M.is_terminal(0) and M.is_terminal(1) and M.find_libedit()
   if not edit then return plain_reader() end
   return editing_reader(edit, options)
 end
