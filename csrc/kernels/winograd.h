@@ -1,0 +1,34 @@
+/* winograd.h -- 3x3 and 5x5 convolution of pictures, stride 1, by minimal filtering (Lavin and
+ * Gray, arXiv 1509.09308). Fewer multiplications, some digits lost: the bound stands at
+ * winograd_error. Everything else as direct.h; the input gradient is the same map with the weights
+ * turned around, for which the caller swaps c_in with c_out and h, w with oh, ow, and sets pad to
+ * k - 1 - pad (winograd_turn). */
+#ifndef CJ_WINOGRAD_H
+#define CJ_WINOGRAD_H
+
+#include "kernels/direct.h"
+
+/* Is there such an algorithm for s, and is it likely quicker than the direct one? The answer
+ * depends on the layer alone, never on batch or threads. */
+bool CJ_KERNEL(winograd_suits)(const cj_conv *s);
+/* Bound of |result - exact| / max over the layer of sum |x| |w|, that tests hold. */
+double CJ_KERNEL(winograd_error)(const cj_conv *s);
+
+/* The sizes of the input gradient as a convolution. */
+cj_conv CJ_KERNEL(winograd_turn)(const cj_conv *s);
+
+/* Ring that x must have. */
+int64_t CJ_KERNEL(winograd_ring)(const cj_conv *s);
+
+/* turned: w is [c_in, c_out, kh, kw] of the turned sizes s, i.e. the forward layer's own weights;
+ * scale then multiplies by the forward layer's output channel, s's input channel. */
+int64_t CJ_KERNEL(winograd_packed)(const cj_conv *s);
+void CJ_KERNEL(winograd_pack)(const cj_conv *s, const real *w, const real *scale, bool turned,
+                              real *packed);
+
+/* scratch: winograd_scratch(s, slots) bytes, for `slots` threads at a time. */
+size_t CJ_KERNEL(winograd_scratch)(const cj_conv *s, int slots);
+void CJ_KERNEL(winograd_forward)(const cj_conv *s, const cj_picture *x, const real *packed,
+                                 const cj_finish *f, const cj_picture *y, void *scratch, int slots);
+
+#endif
