@@ -10,6 +10,14 @@ if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(CJ_ISAS base)
 endif()
 
+# How a library of one instruction set and type is compiled.
+function(isa_compile library isa type)
+  target_link_libraries(${library} PUBLIC cj_options)
+  target_compile_definitions(${library} PRIVATE CJ_ISA=${isa} CJ_TYPE=${type} CJ_TYPE_${type}=1
+    CJ_ISA_${isa}=1)
+  target_compile_options(${library} PRIVATE -O3 -fno-trapping-math ${flags_${isa}})
+endfunction()
+
 # Operators: all four types in ops/any, floats in ops. Attack directions: floats.
 file(GLOB any_files CONFIGURE_DEPENDS csrc/ops/any/*.c)
 file(GLOB float_files CONFIGURE_DEPENDS csrc/ops/*.c csrc/kernels/*.c)
@@ -35,10 +43,7 @@ foreach(isa IN LISTS CJ_ISAS)
     endif()
     if(sources)
       add_library(ops_${isa}_${type} OBJECT ${sources})
-      target_link_libraries(ops_${isa}_${type} PUBLIC cj_options)
-      target_compile_definitions(ops_${isa}_${type} PRIVATE CJ_ISA=${isa} CJ_TYPE=${type}
-        CJ_TYPE_${type}=1 CJ_ISA_${isa}=1)
-      target_compile_options(ops_${isa}_${type} PRIVATE -O3 -fno-trapping-math ${flags_${isa}})
+      isa_compile(ops_${isa}_${type} ${isa} ${type})
       list(APPEND isa_objects ops_${isa}_${type})
     endif()
   endforeach()

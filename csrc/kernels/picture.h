@@ -41,7 +41,7 @@ static inline real *picture_at(const cj_picture *p, int64_t n, int64_t block, in
 void CJ_KERNEL(picture_clear_ring)(const cj_picture *p, int64_t count);
 
 /* From and to contiguous images [count, C, H, W]; the padding channels become zeros. With add, the
- * plain images are added to. */
+ * values are added to those that are there. */
 void CJ_KERNEL(picture_fill)(const cj_picture *p, int64_t count, const real *plain, bool add);
 void CJ_KERNEL(picture_read)(const cj_picture *p, int64_t count, real *plain, bool add);
 
