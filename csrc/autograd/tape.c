@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "autograd/trace.h"
 #include "core/memory.h"
 #include "core/threads.h"
 
@@ -193,6 +194,7 @@ static cj_status call(cj_tensor *y, const cj_op *op, int count, const cj_tensor 
     return status;
   }
   if (op->flags & CJ_MUTATES) y->storage->version++;
+  cj_trace_call(op, op->flags & CJ_MUTATES, count, in, numbers, num, y);
   if (recording && cj_dtype_float(y->dtype)) /* integers have no gradient */
     record(n, y);
   else
@@ -264,6 +266,7 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
     if (status == CJ_OK) status = copy_back(&target, &y);
   }
   target.storage->version++;
+  if (status == CJ_OK) cj_trace_call(op, true, count, in, numbers, num, in[0]);
   cj_tensor_drop(&y);
   cj_node_drop(n);
   return status;
@@ -278,6 +281,7 @@ cj_status cj_apply_into(const cj_op *op, int count, const cj_tensor *const *in, 
 
 cj_status cj_record_custom(cj_tensor *y, const cj_custom *custom, void *self, int count,
                            const cj_tensor *const *in) {
+  cj_trace_refuse("it calls %s, which is not an operator of the core", custom->name);
   if (!enabled || !wants_grad(count, in) || !cj_dtype_float(y->dtype)) {
     custom->release(self);
     return CJ_OK;

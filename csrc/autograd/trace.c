@@ -1,0 +1,104 @@
+/* trace.c -- the list of calls a plan is compiled from. */
+#include "autograd/trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+static cj_trace *running;
+
+bool cj_tracing(void) {
+  return running != NULL;
+}
+
+cj_status cj_trace_start(cj_trace *t) {
+  if (running) return cj_fail(CJ_EARG, "a function is being traced already");
+  running = t;
+  return CJ_OK;
+}
+
+void cj_trace_stop(void) {
+  running = NULL;
+}
+
+static void drop_call(cj_traced *c) {
+  for (int i = 0; i < c->count; i++) cj_tensor_drop(&c->in[i]);
+  cj_tensor_drop(&c->y);
+  cj_free(c);
+}
+
+void cj_trace_drop(cj_trace *t) {
+  if (running == t) running = NULL;
+  for (int64_t i = 0; i < t->count; i++) drop_call(t->calls[i]);
+  cj_free(t->calls);
+  *t = (cj_trace){0};
+}
+
+static bool make_room(cj_trace *t) {
+  if (t->count < t->room) return true;
+  const int64_t room = t->room ? 2 * t->room : 64;
+  cj_traced **more = cj_alloc((size_t)room * sizeof *more);
+  if (!more) return false;
+  if (t->count) memcpy(more, t->calls, (size_t)t->count * sizeof *more);
+  cj_free(t->calls);
+  t->calls = more;
+  t->room = room;
+  return true;
+}
+
+static cj_traced *new_call(int count, int numbers) {
+  const size_t tensors = (size_t)count * sizeof(cj_tensor);
+  cj_traced *c = cj_alloc_zeroed(sizeof *c + tensors + (size_t)numbers * sizeof(double));
+  if (!c) return NULL;
+  c->in = (cj_tensor *)(c + 1);
+  c->num = (const double *)(c->in + count);
+  c->count = count;
+  c->numbers = numbers;
+  return c;
+}
+
+void cj_trace_call(const cj_op *op, bool into, int count, const cj_tensor *const *in, int numbers,
+                   const double *num, const cj_tensor *y) {
+  cj_trace *t = running;
+  if (!t || t->status != CJ_OK) return;
+  cj_traced *c = make_room(t) ? new_call(count, numbers) : NULL;
+  if (!c) {
+    t->status = cj_fail(CJ_EMEM, "out of memory: no room to trace a call");
+    return;
+  }
+  c->op = op;
+  c->into = into;
+  for (int i = 0; i < count; i++)
+    if (in[i]) cj_tensor_share(&c->in[i], in[i]);
+  if (numbers) memcpy((double *)(c->in + count), num, (size_t)numbers * sizeof *num);
+  cj_tensor_share(&c->y, y);
+  t->calls[t->count++] = c;
+}
+
+void cj_trace_refuse(const char *format, ...) {
+  if (!running || running->refused[0]) return;
+  va_list list;
+  va_start(list, format);
+  vsnprintf(running->refused, sizeof running->refused, format, list);
+  va_end(list);
+}
+
+void cj_trace_look(const cj_tensor *t) {
+  if (!running) return;
+  for (int64_t i = running->count - 1; i >= 0; i--) {
+    const cj_traced *c = running->calls[i];
+    if (c->y.storage != t->storage) continue;
+    cj_trace_refuse("it looks at elements of the result of %s", c->op->name);
+    return;
+  }
+}
+
+bool cj_same_view(const cj_tensor *a, const cj_tensor *b) {
+  if (a->storage != b->storage || a->data != b->data || a->dtype != b->dtype) return false;
+  if (!cj_same_shape(a, b)) return false;
+  for (int d = 0; d < a->ndim; d++)
+    if (a->size[d] > 1 && a->stride[d] != b->stride[d]) return false;
+  return true;
+}
