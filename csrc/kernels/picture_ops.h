@@ -36,7 +36,8 @@ void CJ_KERNEL(picture_affine)(int64_t count, const cj_picture *x, const real *s
                                const real *shift, const cj_finish *f, const cj_picture *y);
 
 /* Channels [from, from + y->channels) of x, finished, into y; and into channels [to, ...) of y from
- * x, other channels of y untouched. Any channel numbers; multiples of 16 are quick. */
+ * x, other channels of y untouched; y's padding is written with its last channel. Any channel
+ * numbers; multiples of 16 are quick. */
 void CJ_KERNEL(picture_take)(int64_t count, const cj_picture *x, int64_t from, const cj_finish *f,
                              const cj_picture *y);
 void CJ_KERNEL(picture_put)(int64_t count, const cj_picture *x, const cj_picture *y, int64_t to);
