@@ -51,7 +51,7 @@ void CJ_KERNEL(picture_affine)(int64_t count, const cj_picture *x, const real *s
   each_plane(count, y, affine_plane, &s);
 }
 
-/* --- channels ---------------------------------------------------------------------------------- */
+/* --- channels --------------------------------------------------------------------------------- */
 
 /* Channels that lie side by side in one block of x and one of y. */
 typedef struct run {

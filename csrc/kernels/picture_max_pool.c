@@ -23,8 +23,8 @@ static champion window_champion(const pool *s, const real *x, int64_t i, int64_t
   champion best = champion_of(pixel_load(corner + r0 * row + c0 * BLOCK), (int)(r0 * w->kw + c0));
   for (int64_t r = r0; r < r1; r++)
     for (int64_t c = r == r0 ? c0 + 1 : c0; c < c1; c++)
-      champion_meet(&best, champion_of(pixel_load(corner + r * row + c * BLOCK),
-                                       (int)(r * w->kw + c)));
+      champion_meet(&best,
+                    champion_of(pixel_load(corner + r * row + c * BLOCK), (int)(r * w->kw + c)));
   return best;
 }
 
@@ -46,7 +46,7 @@ void CJ_KERNEL(picture_max_pool)(const cj_window *w, int64_t count, const cj_pic
   each_plane(count, y, pool_plane, &s);
 }
 
-/* --- the way back ------------------------------------------------------------------------------ */
+/* --- the way back ----------------------------------------------------------------------------- */
 
 /* One plane of gy and of the winners. */
 typedef struct source {

@@ -24,10 +24,9 @@ typedef struct norm {
   const cj_picture *x, *gy, *gx;
   const cj_norm_back *b;
   const cj_finish *f;
-  sums *part;         /* [block][group] */
-  real *even, *tilt;  /* [blocks * BLOCK]: what the way back subtracts, even over all pixels and
-                         in proportion to x - mean */
-  double *var, pixels;
+  sums *part;        /* [block][group] */
+  real *even, *tilt; /* [blocks * BLOCK]: subtracted evenly, and in proportion to x - mean */
+  double pixels;     /* of the batch */
 } norm;
 
 static norm norm_of(const cj_picture *x, int64_t count, void *scratch) {
@@ -70,7 +69,7 @@ CJ_INLINE pixel chains_fold(const pixel chain[CHAINS]) {
   return sum;
 }
 
-/* --- moments ----------------------------------------------------------------------------------- */
+/* --- moments ---------------------------------------------------------------------------------- */
 
 /* Sum over rows of `width` pixels. */
 static pixel chunk_sum(const real *x, int64_t rows, int64_t row, int64_t width) {
@@ -179,7 +178,7 @@ void CJ_KERNEL(picture_moments)(int64_t count, const cj_picture *x, double eps, 
   }
 }
 
-/* --- the way back ------------------------------------------------------------------------------ */
+/* --- the way back ----------------------------------------------------------------------------- */
 
 /* Pixel j of gy, behind its mask. */
 CJ_INLINE pixel masked(const real *gy, const uint16_t *mask, real slope, int64_t j) {
@@ -291,7 +290,8 @@ static pixel block_slope(const norm *s, int64_t block) {
 static void back_plane(const void *context, int64_t n, int64_t block) {
   const norm *s = context;
   const pixel mean = pixel_load(s->b->mean + block * BLOCK), slope = block_slope(s, block);
-  const pixel even = pixel_load(s->even + block * BLOCK), tilt = pixel_load(s->tilt + block * BLOCK);
+  const pixel even = pixel_load(s->even + block * BLOCK);
+  const pixel tilt = pixel_load(s->tilt + block * BLOCK);
   for (int64_t i = 0; i < s->x->height; i++) {
     const plane p = plane_at(s, n, block, i);
     const cj_finish_line line = finish_line(s->f, s->gx, n, block, i);
