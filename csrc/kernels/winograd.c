@@ -1,0 +1,142 @@
+/* winograd.c -- which layers suit, sizes, and the way through chunks of tiles. */
+#include "kernels/winograd.h"
+
+#include <float.h>
+
+#include "kernels/slots.h"
+#include "kernels/winograd_parts.h"
+
+enum { CHUNK_STEP = 14, CHUNK_LEAST = 14, CHUNK_MOST = 56, CHUNK_BYTES = 400 << 10 };
+
+static int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+static int64_t clamp(int64_t least, int64_t v, int64_t most) {
+  return v < least ? least : v > most ? most : v;
+}
+
+/* Products per image and pair of channels with tiles of this size. */
+static int64_t products(const cj_conv *s, int outputs) {
+  const int64_t points = outputs + s->kh - 1;
+  return divide_up(s->oh, outputs) * divide_up(s->ow, outputs) * points * points;
+}
+
+/* Tiles that are done together: V and M shall stay in the second-level cache. */
+static void choose_chunk(const cj_conv *s, cj_winograd *a) {
+  const int64_t tiles = s->batch * a->tiles_h * a->tiles_w, points = a->points * a->points;
+  const int64_t tile = points * (a->from + GROUP) * BLOCK * (int64_t)sizeof(real);
+  const int64_t many = clamp(CHUNK_LEAST, CHUNK_BYTES / tile / CHUNK_STEP * CHUNK_STEP, CHUNK_MOST);
+  a->chunk = tiles ? divide_up(tiles, divide_up(tiles, many)) : 1;
+  /* Odd numbers of pixels, so that the points do not share a few sets of the cache. */
+  a->v_point = (a->from * a->chunk | 1) * BLOCK;
+  a->m_point = (GROUP * a->chunk | 1) * BLOCK;
+}
+
+bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
+  const bool square = s->kh == s->kw && (s->kh == 3 || s->kh == 5);
+  const bool padded = s->pad_h >= 0 && s->pad_w >= 0 && s->pad_h < s->kh && s->pad_w < s->kw;
+  if (!square || !padded || s->groups != 1 || s->stride_h != 1 || s->stride_w != 1 ||
+      s->dil_h != 1 || s->dil_w != 1)
+    return false;
+  const int outputs = s->kh == 3 && 5 * products(s, 6) < 4 * products(s, 4) ? 6 : 4;
+  *a = (cj_winograd){.k = (int)s->kh,
+                     .outputs = outputs,
+                     .points = outputs + (int)s->kh - 1,
+                     .pad_h = s->pad_h,
+                     .pad_w = s->pad_w,
+                     .h = s->h,
+                     .w = s->w,
+                     .tiles_h = divide_up(s->oh, outputs),
+                     .tiles_w = divide_up(s->ow, outputs),
+                     .from = divide_up(s->c_in, BLOCK),
+                     .to = divide_up(s->c_out, BLOCK)};
+  choose_chunk(s, a);
+  return true;
+}
+
+bool CJ_KERNEL(winograd_suits)(const cj_conv *s) {
+  cj_winograd a;
+  return CJ_KERNEL(winograd_sizes)(s, &a) && 2 * products(s, a.outputs) < s->oh * s->ow * a.k * a.k;
+}
+
+double CJ_KERNEL(winograd_error)(const cj_conv *s) {
+  cj_winograd a;
+  if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
+  const double unit = sizeof(real) == sizeof(float) ? FLT_EPSILON / 2.0 : DBL_EPSILON / 2;
+  return unit * (a.points == 6 ? 64 : 256);
+}
+
+cj_conv CJ_KERNEL(winograd_turn)(const cj_conv *s) {
+  cj_conv t = *s;
+  t.c_in = s->c_out;
+  t.c_out = s->c_in;
+  t.h = s->oh;
+  t.w = s->ow;
+  t.oh = s->h;
+  t.ow = s->w;
+  t.pad_h = s->kh - 1 - s->pad_h;
+  t.pad_w = s->kw - 1 - s->pad_w;
+  return t;
+}
+
+int64_t CJ_KERNEL(winograd_ring)(const cj_conv *s) {
+  return s->pad_h > s->pad_w ? s->pad_h : s->pad_w;
+}
+
+int64_t CJ_KERNEL(winograd_packed)(const cj_conv *s) {
+  cj_winograd a;
+  if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
+  return (int64_t)(a.points * a.points) * a.from * BLOCK * a.to * BLOCK;
+}
+
+/* --- the forward pass ------------------------------------------------------------------------ */
+
+typedef struct run {
+  cj_winograd a;
+  int64_t tiles; /* of all images */
+  const cj_picture *x, *y;
+  const cj_finish *f;
+  const real *packed;
+  cj_slots slots;
+} run;
+
+static int64_t v_elements(const cj_winograd *a) {
+  return a->points * a->points * a->v_point;
+}
+
+static size_t slot_bytes(const cj_winograd *a) {
+  const int64_t m_elements = a->points * a->points * a->m_point;
+  return (size_t)(v_elements(a) + m_elements) * sizeof(real);
+}
+
+size_t CJ_KERNEL(winograd_scratch)(const cj_conv *s, int slots) {
+  cj_winograd a;
+  return CJ_KERNEL(winograd_sizes)(s, &a) ? slot_bytes(&a) * (size_t)slots : 0;
+}
+
+/* A piece is one chunk of tiles. */
+static void run_piece(void *context, int64_t piece) {
+  run *r = context;
+  const cj_winograd *a = &r->a;
+  const int64_t first = piece * a->chunk;
+  const int64_t count = r->tiles - first < a->chunk ? r->tiles - first : a->chunk;
+  const int slot = cj_slots_take(&r->slots);
+  real *v = cj_slots_memory(&r->slots, slot), *m = v + v_elements(a);
+  CJ_KERNEL(winograd_in)(a, r->x, first, count, v);
+  for (int64_t group = 0; group < winograd_groups(a); group++) {
+    CJ_KERNEL(winograd_products)(a, group, count, r->packed, v, m);
+    CJ_KERNEL(winograd_out)(a, group, first, count, m, r->f, r->y);
+  }
+  cj_slots_give(&r->slots, slot);
+}
+
+void CJ_KERNEL(winograd_forward)(const cj_conv *s, const cj_picture *x, const real *packed,
+                                 const cj_finish *f, const cj_picture *y, void *scratch,
+                                 int slots) {
+  run r = {.x = x, .y = y, .f = f, .packed = packed};
+  if (!CJ_KERNEL(winograd_sizes)(s, &r.a)) return;
+  r.tiles = s->batch * r.a.tiles_h * r.a.tiles_w;
+  cj_slots_open(&r.slots, scratch, slot_bytes(&r.a), slots);
+  cj_parallel(divide_up(r.tiles, r.a.chunk), run_piece, &r);
+}

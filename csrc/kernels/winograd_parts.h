@@ -1,0 +1,59 @@
+/* winograd_parts.h -- what the files of winograd.h share: sizes, and the steps of a chunk of tiles.
+ *
+ * A tile is outputs x outputs pixels of y, computed from points x points pixels of x, with
+ * points = outputs + k - 1. In tiles, both ways of cutting and turning round share
+ *
+ *   y = A^T [ sum over channels of (G w G^T) . (B^T x B) ] A
+ *
+ * where the product in brackets is taken point by point: points^2 independent matrix products.
+ * The polynomials behind it are evaluated at 0, +-p for each p of winograd_values, and infinity. */
+#ifndef CJ_WINOGRAD_PARTS_H
+#define CJ_WINOGRAD_PARTS_H
+
+#include "kernels/finish.h"
+#include "kernels/winograd.h"
+
+enum {
+  MAX_POINTS = 8,
+  GROUP = 2 /* blocks of y computed at a time */
+};
+
+typedef struct cj_winograd {
+  int k, outputs, points;
+  int64_t pad_h, pad_w, h, w; /* of x */
+  int64_t tiles_h, tiles_w;   /* of one image */
+  int64_t from, to;           /* blocks of x and y */
+  int64_t chunk;              /* tiles worked on at a time */
+  int64_t v_point, m_point;   /* elements of V and M from one point to the next */
+} cj_winograd;
+
+/* Sizes for s; false when there is no such algorithm. */
+bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a);
+
+/* Numbers of steps: groups of blocks of y, and elements of the packed weights of a whole one. */
+static inline int64_t winograd_groups(const cj_winograd *a) {
+  return (a->to + GROUP - 1) / GROUP;
+}
+static inline int64_t winograd_group_blocks(const cj_winograd *a, int64_t group) {
+  return a->to - group * GROUP < GROUP ? a->to - group * GROUP : GROUP;
+}
+static inline int64_t winograd_group_packed(const cj_winograd *a) {
+  return (int64_t)(a->points * a->points) * a->from * BLOCK * GROUP * BLOCK;
+}
+
+/* Columns of y that one product computes, at two registers a row where a group has as many. */
+static inline int64_t winograd_columns(int64_t group_blocks) {
+  return group_blocks * BLOCK < 2 * LANES ? group_blocks * BLOCK : 2 * LANES;
+}
+
+/* V [point][block of x][tile][16] of tiles [first, first + count), counted over all images. */
+void CJ_KERNEL(winograd_in)(const cj_winograd *a, const cj_picture *x, int64_t first, int64_t count,
+                            real *v);
+/* M [point][block of the group][tile][16] of one group of blocks. */
+void CJ_KERNEL(winograd_products)(const cj_winograd *a, int64_t group, int64_t count,
+                                  const real *packed, const real *v, real *m);
+/* y of one group of blocks. */
+void CJ_KERNEL(winograd_out)(const cj_winograd *a, int64_t group, int64_t first, int64_t count,
+                             const real *m, const cj_finish *f, const cj_picture *y);
+
+#endif
