@@ -1,47 +1,9 @@
 /* Pictures: what is written, what is left alone, and the finish of values in registers. */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "canvas.h"
 #include "each_isa.h"
 #include "kernels/finish.h"
-
-/* A picture in memory full of NaN, with room before and after. */
-typedef struct canvas {
-  cj_picture p;
-  real *memory;
-  int64_t size;
-} canvas;
-
-enum { MARGIN = 64 };
-
-static canvas canvas_new(int64_t count, int64_t channels, int64_t height, int64_t width,
-                         int64_t ring, int64_t gap) {
-  canvas c = {.p = {.channels = channels, .height = height, .width = width, .ring = ring}};
-  c.p.image = picture_blocks(&c.p) * picture_plane(&c.p) + gap;
-  c.size = count * c.p.image + 2 * MARGIN;
-  c.memory = malloc((size_t)c.size * sizeof(real));
-  for (int64_t i = 0; i < c.size; i++) c.memory[i] = (real)NAN;
-  c.p.data = c.memory + MARGIN + ring * picture_row(&c.p) + ring * BLOCK;
-  return c;
-}
-
-/* What a place of the memory is: outside, in the ring, or pixel and channel. */
-typedef struct place {
-  bool outside, ring;
-  int64_t n, channel, i, j;
-} place;
-
-static place place_of(const canvas *c, int64_t count, int64_t at) {
-  const cj_picture *p = &c->p;
-  const int64_t k = at - MARGIN;
-  if (k < 0 || k >= count * p->image) return (place){.outside = true};
-  const int64_t inside = k % p->image, plane = picture_plane(p), row = picture_row(p);
-  if (inside >= picture_blocks(p) * plane) return (place){.outside = true};
-  const int64_t i = inside % plane / row - p->ring, j = inside % row / BLOCK - p->ring;
-  const bool ring = i < 0 || j < 0 || i >= p->height || j >= p->width;
-  return (place){false, ring, k / p->image, inside / plane * BLOCK + inside % BLOCK, i, j};
-}
 
 static real plain_value(int64_t k) {
   return (real)((k * 37 + 11) % 101) - 50;
@@ -57,7 +19,7 @@ static void test_copies(int64_t count, int64_t channels, int64_t height, int64_t
   CJ_KERNEL(picture_fill)(&c.p, count, plain, false);
   CJ_KERNEL(picture_clear_ring)(&c.p, count);
   for (int64_t at = 0; at < c.size; at++) {
-    const place here = place_of(&c, count, at);
+    const canvas_place here = canvas_place_of(&c, at);
     const real got = c.memory[at];
     if (here.outside)
       CHECK(isnan(got));
@@ -129,7 +91,7 @@ static void test_finish(unsigned parts, real slope) {
     }
   }
   for (int64_t at = 0; at < y.size; at++) {
-    const place here = place_of(&y, COUNT, at);
+    const canvas_place here = canvas_place_of(&y, at);
     const bool written =
         !here.outside && !here.ring && here.n == n && here.i == i && here.channel / BLOCK == block;
     if (!written) CHECK(isnan(y.memory[at]));

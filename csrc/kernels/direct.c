@@ -1,0 +1,442 @@
+/* direct.c -- convolution of pictures without columns, forward and backward to the input.
+ *
+ * Both directions are one map. Pixels of the result are cut into phases: all those that read their
+ * source with the same taps. The forward pass has one phase. Going back through a stride of t, the
+ * pixels whose row and column leave the same remainders by t are a phase, and read only the taps
+ * that fit. So pixel (a, b) of a phase is the sum over its taps (r, s) of
+ *
+ *   source(from_i + a * from_step_h + r, from_j + b * from_step_w + s) * weights(r, s).
+ *
+ * The pixels of a phase, over several images, are one list, which is cut into tiles of some
+ * pixels by one or two blocks of channels. All sums of a tile stay in registers from the first
+ * input to the last; one broadcast input feeds the registers of all blocks. A sum is one chain
+ * of multiply-adds over (source block, r, s, channel) in rising order, whatever its tile. */
+#include "kernels/direct.h"
+
+#include <string.h>
+
+#include "core/threads.h"
+#include "kernels/finish.h"
+
+/* Blocks of a tile, and pixels of it at that many: 28 of 32 registers hold sums, or 12 of 16. */
+#if defined(CJ_ISA_avx512) && defined(CJ_TYPE_f32)
+enum { TILE_BLOCKS = 2 };
+#else
+enum { TILE_BLOCKS = 1 };
+#endif
+#if defined(CJ_ISA_avx512)
+#define CJ_TILE_PIXELS 14
+#elif defined(CJ_ISA_avx2) && defined(CJ_TYPE_f32)
+#define CJ_TILE_PIXELS 6
+#elif defined(CJ_ISA_avx2) || defined(CJ_TYPE_f32)
+#define CJ_TILE_PIXELS 3
+#else
+#define CJ_TILE_PIXELS 1
+#endif
+enum { TILE_PIXELS = CJ_TILE_PIXELS };
+
+/* One dimension of a phase. */
+typedef struct span {
+  int64_t to, to_step, count; /* pixels of the result */
+  int64_t from, from_step;    /* what the first tap of the first pixel reads; next pixel's */
+  int64_t taps;
+  int64_t weight, weight_step; /* place in the kernel of the first tap; of the next */
+} span;
+
+typedef struct phase {
+  span h, w;
+  int64_t packed; /* where its weights begin */
+} phase;
+
+/* One dimension of a convolution. */
+typedef struct side {
+  int64_t x, y, k, stride, pad;
+} side;
+
+static side side_h(const cj_conv *s) {
+  return (side){s->h, s->oh, s->kh, s->stride_h, s->pad_h};
+}
+
+static side side_w(const cj_conv *s) {
+  return (side){s->w, s->ow, s->kw, s->stride_w, s->pad_w};
+}
+
+/* Leaves out taps that meet nothing but the ring. */
+static span span_trim(span a, int64_t size) {
+  while (a.taps > 0 && a.from + (a.count - 1) * a.from_step < 0) {
+    a.taps--;
+    a.from++;
+    a.weight += a.weight_step;
+  }
+  while (a.taps > 0 && a.from + a.taps - 1 >= size) a.taps--;
+  return a;
+}
+
+static span span_forward(const side *d) {
+  return span_trim((span){.to_step = 1,
+                          .count = d->y,
+                          .from = -d->pad,
+                          .from_step = d->stride,
+                          .taps = d->k,
+                          .weight_step = 1},
+                   d->x);
+}
+
+/* Pixel i of x met pixel (i + pad - r) / stride of y in kernel row r: those rows that make this a
+ * whole number, the last one first. */
+static span span_back(const side *d, int64_t rest) {
+  const int64_t first = (rest + d->pad) % d->stride;
+  const int64_t taps = first < d->k ? (d->k - 1 - first) / d->stride + 1 : 0;
+  const int64_t last = first + (taps - 1) * d->stride;
+  return span_trim((span){.to = rest,
+                          .to_step = d->stride,
+                          .count = (d->x - rest + d->stride - 1) / d->stride,
+                          .from = (rest + d->pad - last) / d->stride,
+                          .from_step = 1,
+                          .taps = taps,
+                          .weight = last,
+                          .weight_step = -d->stride},
+                   d->y);
+}
+
+/* One direction of a layer. */
+typedef struct layer {
+  side h, w;
+  bool back;
+  int64_t from, to; /* channels */
+} layer;
+
+static layer layer_forward(const cj_conv *s) {
+  return (layer){side_h(s), side_w(s), false, s->c_in, s->c_out};
+}
+
+static layer layer_back(const cj_conv *s) {
+  return (layer){side_h(s), side_w(s), true, s->c_out, s->c_in};
+}
+
+/* Phases along a dimension that have pixels. */
+static int64_t side_phases(const layer *l, const side *d) {
+  if (!l->back) return 1;
+  return d->stride < d->x ? d->stride : d->x;
+}
+
+static span side_span(const layer *l, const side *d, int64_t rest) {
+  return l->back ? span_back(d, rest) : span_forward(d);
+}
+
+static int64_t blocks_of(int64_t channels) {
+  return (channels + BLOCK - 1) / BLOCK;
+}
+
+static int64_t phase_count(const layer *l) {
+  return side_phases(l, &l->h) * side_phases(l, &l->w);
+}
+
+/* Phases are walked in order: `p` is the one before, or all zero before the first. */
+static phase phase_next(const layer *l, phase p, int64_t number) {
+  const int64_t across = side_phases(l, &l->w);
+  const int64_t size = p.h.taps * p.w.taps * l->from * blocks_of(l->to) * BLOCK;
+  return (phase){side_span(l, &l->h, number / across), side_span(l, &l->w, number % across),
+                 p.packed + size};
+}
+
+static int64_t most(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+/* How far a span reads outside a source of this size. */
+static int64_t span_ring(const span *a, int64_t size) {
+  if (a->taps == 0) return 0;
+  const int64_t end = a->from + (a->count - 1) * a->from_step + a->taps;
+  return most(0, most(-a->from, end - size));
+}
+
+static int64_t side_ring(const layer *l, const side *d) {
+  int64_t ring = 0;
+  for (int64_t rest = 0; rest < side_phases(l, d); rest++) {
+    const span a = side_span(l, d, rest);
+    ring = most(ring, span_ring(&a, l->back ? d->y : d->x));
+  }
+  return ring;
+}
+
+static int64_t layer_ring(const layer *l) {
+  return most(side_ring(l, &l->h), side_ring(l, &l->w));
+}
+
+int64_t CJ_KERNEL(direct_ring)(const cj_conv *s) {
+  const layer l = layer_forward(s);
+  return layer_ring(&l);
+}
+
+int64_t CJ_KERNEL(direct_input_ring)(const cj_conv *s) {
+  const layer l = layer_back(s);
+  return layer_ring(&l);
+}
+
+/* Packed weights: [phase][group of TILE_BLOCKS][source block][r][s][channel of it][channel of the
+ * group]. The last source block has its real channels only, the last group its real blocks. */
+int64_t CJ_KERNEL(direct_packed)(const cj_conv *s) {
+  const int64_t forward = s->c_in * blocks_of(s->c_out), back = s->c_out * blocks_of(s->c_in);
+  return s->kh * s->kw * BLOCK * most(forward, back);
+}
+
+typedef struct pack_job {
+  const layer *l;
+  const cj_conv *s;
+  const phase *p;
+  const real *w, *scale;
+  real *packed;
+} pack_job;
+
+/* Weight between channel `from` of the source and channel `to` of the result. */
+static real weight_at(const pack_job *job, int64_t from, int64_t to, int64_t tap) {
+  if (to >= job->l->to) return 0;
+  const int64_t o = job->l->back ? from : to, c = job->l->back ? to : from;
+  const real value = job->w[(o * job->s->c_in + c) * job->s->kh * job->s->kw + tap];
+  return job->scale ? value * job->scale[o] : value;
+}
+
+/* Of all taps between one channel of the source and one group. */
+static void pack_channel(const pack_job *job, int64_t from, int64_t to, int64_t width,
+                         real *packed) {
+  const span *h = &job->p->h, *w = &job->p->w;
+  const int64_t depth = least(BLOCK, job->l->from - from / BLOCK * BLOCK);
+  for (int64_t r = 0; r < h->taps; r++)
+    for (int64_t s = 0; s < w->taps; s++, packed += depth * width) {
+      const int64_t tap =
+          (h->weight + r * h->weight_step) * job->s->kw + w->weight + s * w->weight_step;
+      for (int64_t lane = 0; lane < width; lane++)
+        packed[lane] = weight_at(job, from, to + lane, tap);
+    }
+}
+
+/* A piece is one group of one phase. */
+static void pack_piece(void *context, int64_t piece) {
+  const pack_job *job = context;
+  const int64_t taps = job->p->h.taps * job->p->w.taps, from = job->l->from;
+  const int64_t block = piece * TILE_BLOCKS;
+  const int64_t width = least(TILE_BLOCKS, blocks_of(job->l->to) - block) * BLOCK;
+  real *packed = job->packed + job->p->packed + block * BLOCK * taps * from;
+  for (int64_t c = 0; c < from; c++) {
+    const int64_t first = c / BLOCK * BLOCK;
+    pack_channel(job, c, block * BLOCK, width, packed + (first * taps + (c - first)) * width);
+  }
+}
+
+static int64_t group_count(const layer *l) {
+  return (blocks_of(l->to) + TILE_BLOCKS - 1) / TILE_BLOCKS;
+}
+
+static void layer_pack(const layer *l, const cj_conv *s, const real *w, const real *scale,
+                       real *packed) {
+  phase p = {0};
+  for (int64_t number = 0; number < phase_count(l); number++) {
+    p = phase_next(l, p, number);
+    if (p.h.taps * p.w.taps == 0) continue;
+    cj_parallel(group_count(l), pack_piece,
+                &(pack_job){.l = l, .s = s, .p = &p, .w = w, .scale = scale, .packed = packed});
+  }
+}
+
+void CJ_KERNEL(direct_pack)(const cj_conv *s, const real *w, const real *scale, real *packed) {
+  const layer l = layer_forward(s);
+  layer_pack(&l, s, w, scale, packed);
+}
+
+void CJ_KERNEL(direct_input_pack)(const cj_conv *s, const real *w, const real *scale,
+                                  real *packed) {
+  const layer l = layer_back(s);
+  layer_pack(&l, s, w, scale, packed);
+}
+
+/* What all tiles of a phase have in common. */
+typedef struct reach {
+  int64_t channels, plane, row; /* of the source */
+  int64_t taps_h, taps_w;
+} reach;
+
+/* sums[pixel][register] of all taps; at[pixel] is what the first tap reads. */
+CJ_INLINE void tile_body(const int pixels, const int vecs, const reach *g, const real *const *at,
+                         const real *weights, real *sums) {
+  vec sum[TILE_PIXELS][TILE_BLOCKS * PIXEL_VECS];
+#pragma GCC unroll 16
+  for (int i = 0; i < pixels; i++)
+#pragma GCC unroll 8
+    for (int j = 0; j < vecs; j++) sum[i][j] = (vec){0};
+  for (int64_t first = 0, block = 0; first < g->channels; first += BLOCK, block += g->plane) {
+    const int64_t depth = g->channels - first < BLOCK ? g->channels - first : BLOCK;
+    for (int64_t r = 0; r < g->taps_h; r++)
+      for (int64_t s = 0; s < g->taps_w; s++) {
+        const int64_t place = block + r * g->row + s * BLOCK;
+        for (int64_t k = place; k < place + depth; k++, weights += vecs * LANES) {
+          vec column[TILE_BLOCKS * PIXEL_VECS];
+#pragma GCC unroll 8
+          for (int j = 0; j < vecs; j++) column[j] = vec_load(weights + j * LANES);
+#pragma GCC unroll 16
+          for (int i = 0; i < pixels; i++) {
+            const vec factor = vec_all(at[i][k]);
+#pragma GCC unroll 8
+            for (int j = 0; j < vecs; j++) sum[i][j] = vec_fma(factor, column[j], sum[i][j]);
+          }
+        }
+      }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < pixels; i++)
+#pragma GCC unroll 8
+    for (int j = 0; j < vecs; j++) vec_store(sums + (i * vecs + j) * LANES, sum[i][j]);
+}
+
+#define TILE(p, b)                                                                                 \
+  case (p)*4 + (b):                                                                                \
+    tile_body(p, (b)*PIXEL_VECS, g, at, weights, sums);                                            \
+    return;
+#if defined(CJ_ISA_avx512) && defined(CJ_TYPE_f32)
+#define TILES(p) TILE(p, 1) TILE(p, 2)
+#else
+#define TILES(p) TILE(p, 1)
+#endif
+
+static void tile(int pixels, int blocks, const reach *g, const real *const *at, const real *weights,
+                 real *sums) {
+  switch (pixels * 4 + blocks) {
+    /* clang-format off */
+    TILES(1)
+#if CJ_TILE_PIXELS >= 3
+    TILES(2) TILES(3)
+#endif
+#if CJ_TILE_PIXELS >= 6
+    TILES(4) TILES(5) TILES(6)
+#endif
+#if CJ_TILE_PIXELS >= 14
+    TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+#endif
+  default: return; /* no such tile */
+    /* clang-format on */
+  }
+}
+
+typedef struct run_job {
+  const layer *l;
+  const cj_picture *from, *to;
+  const cj_finish *f;
+  const real *packed;
+  int64_t batch, chunk; /* images; of a chunk */
+  int64_t parts;        /* of the pixels of a chunk */
+  int64_t shares;       /* of the groups */
+} run_job;
+
+/* Pixels of a phase are numbered over images, rows and columns. */
+typedef struct pixel {
+  int64_t n, a, b;
+} pixel;
+
+static pixel pixel_of(const phase *p, int64_t number) {
+  const int64_t row = number / p->w.count;
+  return (pixel){row / p->h.count, row % p->h.count, number % p->w.count};
+}
+
+static pixel pixel_row(const phase *p, pixel q) {
+  const bool last = q.a + 1 == p->h.count;
+  return (pixel){q.n + last, last ? 0 : q.a + 1, 0};
+}
+
+/* A tile's pixels from `q` on, row by row: what they read. */
+static void tile_gather(const run_job *job, const phase *p, pixel q, int pixels, const real **at) {
+  for (int done = 0; done < pixels; q = pixel_row(p, q)) {
+    const real *from = picture_at(job->from, q.n, 0, p->h.from + q.a * p->h.from_step,
+                                  p->w.from + q.b * p->w.from_step);
+    for (; done < pixels && q.b < p->w.count; q.b++, from += p->w.from_step * BLOCK)
+      at[done++] = from;
+  }
+}
+
+/* And where their sums go, for one block; `step` lies between the sums of two pixels. */
+static void tile_finish(const run_job *job, const phase *p, pixel q, int pixels, int64_t block,
+                        const real *sums, int64_t step) {
+  for (int done = 0; done < pixels; q = pixel_row(p, q)) {
+    const cj_finish_line line =
+        finish_line(job->f, job->to, q.n, block, p->h.to + q.a * p->h.to_step);
+    for (; done < pixels && q.b < p->w.count; q.b++, done++, sums += step) {
+      vec value[PIXEL_VECS];
+#pragma GCC unroll 8
+      for (int k = 0; k < PIXEL_VECS; k++) value[k] = vec_load(sums + k * LANES);
+      finish_pixel(&line, p->w.to + q.b * p->w.to_step, value);
+    }
+  }
+}
+
+/* One group of channels of pixels [first, end) of a phase. */
+static void run_group(const run_job *job, const phase *p, int64_t group, int64_t first,
+                      int64_t end) {
+  const int64_t taps = p->h.taps * p->w.taps, block = group * TILE_BLOCKS;
+  const int64_t blocks = least(TILE_BLOCKS, blocks_of(job->l->to) - block);
+  const reach g = {taps > 0 ? job->l->from : 0, picture_plane(job->from), picture_row(job->from),
+                   p->h.taps, p->w.taps};
+  const real *weights = job->packed + p->packed + block * BLOCK * taps * job->l->from;
+  while (first < end) {
+    /* Tiles of nearly equal size. */
+    const int64_t tiles = (end - first + TILE_PIXELS - 1) / TILE_PIXELS;
+    const int pixels = (int)((end - first + tiles - 1) / tiles);
+    const real *at[TILE_PIXELS];
+    real sums[TILE_PIXELS * TILE_BLOCKS * BLOCK] __attribute__((aligned(CJ_VEC_BYTES)));
+    const pixel q = pixel_of(p, first);
+    tile_gather(job, p, q, pixels, at);
+    tile(pixels, (int)blocks, &g, at, weights, sums);
+    for (int64_t b = 0; b < blocks; b++)
+      tile_finish(job, p, q, pixels, block + b, sums + b * BLOCK, blocks * BLOCK);
+    first += pixels;
+  }
+}
+
+/* A piece is some images, a part of their pixels and a share of the groups. */
+static void run_piece(void *context, int64_t piece) {
+  const run_job *job = context;
+  const int64_t share = piece % job->shares, part = piece / job->shares % job->parts;
+  const int64_t image = piece / job->shares / job->parts * job->chunk;
+  const int64_t images = least(job->chunk, job->batch - image), groups = group_count(job->l);
+  phase p = {0};
+  for (int64_t number = 0; number < phase_count(job->l); number++) {
+    p = phase_next(job->l, p, number);
+    const int64_t plane = p.h.count * p.w.count, all = images * plane;
+    const int64_t first = image * plane + all * part / job->parts;
+    const int64_t end = image * plane + all * (part + 1) / job->parts;
+    for (int64_t g = groups * share / job->shares; g < groups * (share + 1) / job->shares; g++)
+      run_group(job, &p, g, first, end);
+  }
+}
+
+/* A chunk's source stays in the cache while all weights pass by; and weights pass by for so many
+ * pixels that fetching them costs little. Few chunks are cut further, for more threads. */
+enum { CHUNK_BYTES = 256 << 10, CHUNK_PIXELS = 8 * TILE_PIXELS, PIECES = 8 };
+
+static void layer_run(const layer *l, int64_t batch, const cj_picture *from, const real *packed,
+                      const cj_finish *f, const cj_picture *to) {
+  const int64_t bytes = picture_blocks(from) * picture_plane(from) * (int64_t)sizeof(real);
+  const int64_t plane = (to->height * to->width + phase_count(l) - 1) / phase_count(l);
+  const int64_t chunk = most(1, most(CHUNK_BYTES / bytes, CHUNK_PIXELS / plane));
+  const int64_t chunks = (batch + chunk - 1) / chunk;
+  const int64_t pixels = least(batch, chunk) * plane;
+  run_job job = {l, from, to, f, packed, batch, chunk, 1, 1};
+  if (chunks == 0) return;
+  job.parts = most(1, least(PIECES / chunks, pixels / (2 * TILE_PIXELS)));
+  job.shares = most(1, least(PIECES / (chunks * job.parts), group_count(l)));
+  cj_parallel(chunks * job.parts * job.shares, run_piece, &job);
+}
+
+void CJ_KERNEL(direct_forward)(const cj_conv *s, const cj_picture *x, const real *packed,
+                               const cj_finish *f, const cj_picture *y) {
+  const layer l = layer_forward(s);
+  layer_run(&l, s->batch, x, packed, f, y);
+}
+
+void CJ_KERNEL(direct_input)(const cj_conv *s, const cj_picture *gy, const real *packed,
+                             const cj_finish *f, const cj_picture *gx) {
+  const layer l = layer_back(s);
+  layer_run(&l, s->batch, gy, packed, f, gx);
+}
