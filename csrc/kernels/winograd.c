@@ -45,8 +45,6 @@ bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
                      .points = outputs + (int)s->kh - 1,
                      .pad_h = s->pad_h,
                      .pad_w = s->pad_w,
-                     .h = s->h,
-                     .w = s->w,
                      .tiles_h = divide_up(s->oh, outputs),
                      .tiles_w = divide_up(s->ow, outputs),
                      .from = divide_up(s->c_in, BLOCK),
@@ -81,13 +79,16 @@ cj_conv CJ_KERNEL(winograd_turn)(const cj_conv *s) {
 }
 
 int64_t CJ_KERNEL(winograd_ring)(const cj_conv *s) {
-  return s->pad_h > s->pad_w ? s->pad_h : s->pad_w;
+  (void)s;
+  return 0;
 }
 
 int64_t CJ_KERNEL(winograd_packed)(const cj_conv *s) {
   cj_winograd a;
   if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
-  return (int64_t)(a.points * a.points) * a.from * BLOCK * a.to * BLOCK;
+  const int64_t last = winograd_groups(&a) - 1;
+  return last * winograd_u_group(&a) +
+         a.points * a.points * winograd_u_point(&a, winograd_group_blocks(&a, last));
 }
 
 /* --- the forward pass ------------------------------------------------------------------------ */

@@ -17,7 +17,7 @@ double CJ_KERNEL(winograd_error)(const cj_conv *s);
 /* The sizes of the input gradient as a convolution. */
 cj_conv CJ_KERNEL(winograd_turn)(const cj_conv *s);
 
-/* Ring that x must have. */
+/* Ring that x must have: none, the ring is not read. */
 int64_t CJ_KERNEL(winograd_ring)(const cj_conv *s);
 
 /* turned: w is [c_in, c_out, kh, kw] of the turned sizes s, i.e. the forward layer's own weights;

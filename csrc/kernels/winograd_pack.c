@@ -49,14 +49,30 @@ static void gather(const pack_job *job, int64_t block, int64_t c, double w[][BLO
 }
 
 /* to[i][l] = sum over j of g[i][j] from[j * step][l]. */
-static void line_weights(const pack_job *job, int64_t step, double from[][BLOCK],
-                         double to[][BLOCK]) {
-  for (int i = 0; i < job->a.points; i++)
-    for (int l = 0; l < BLOCK; l++) {
-      double sum = 0;
-      for (int j = 0; j < job->a.k; j++) sum += job->g[i][j] * from[j * step][l];
-      to[i][l] = sum;
-    }
+CJ_INLINE void line_weights(const int points, const int k, const pack_job *job, const int step,
+                            double from[][BLOCK], double to[][BLOCK]) {
+  for (int i = 0; i < points; i++) {
+    for (int l = 0; l < BLOCK; l++) to[i][l] = job->g[i][0] * from[0][l];
+#pragma GCC unroll 5
+    for (int j = 1; j < k; j++)
+      for (int l = 0; l < BLOCK; l++) to[i][l] += job->g[i][j] * from[j * step][l];
+  }
+}
+
+/* Weights at the points, for channel c of x and one block of y; `to` is where point 0 stands. */
+CJ_INLINE void pack_channel(const int points, const int k, const pack_job *job, double w[][BLOCK],
+                            int64_t point, int64_t part, real *to) {
+  double across[MAX_K][MAX_POINTS][BLOCK], all[MAX_POINTS][BLOCK];
+  for (int r = 0; r < k; r++) line_weights(points, k, job, 1, w + r * k, across[r]);
+  for (int j = 0; j < points; j++) {
+    line_weights(points, k, job, MAX_POINTS, &across[0][j], all);
+    for (int i = 0; i < points; i++)
+#pragma GCC unroll 8
+      for (int v = 0; v < PIXEL_VECS; v++)
+        for (int l = 0; l < LANES; l++)
+          to[(i * points + j) * point + v * LANES / (2 * LANES) * part + v * LANES % (2 * LANES) +
+             l] = (real)all[i][v * LANES + l];
+  }
 }
 
 /* A piece is one block of x and one of y. */
@@ -66,20 +82,18 @@ static void pack_piece(void *context, int64_t piece) {
   const int64_t block = piece / a->from, group = block / GROUP;
   const int64_t width = winograd_group_blocks(a, group) * BLOCK;
   const int64_t columns = winograd_columns(width / BLOCK), depth = a->from * BLOCK;
+  const int64_t column = block % GROUP * BLOCK, point = winograd_u_point(a, width / BLOCK);
+  real *to = job->packed + group * winograd_u_group(a) + column / columns * depth * columns +
+             column % columns;
   for (int64_t c = piece % a->from * BLOCK, end = c + BLOCK; c < end; c++) {
-    double w[MAX_TAPS][BLOCK], across[MAX_K][MAX_POINTS][BLOCK], all[MAX_POINTS][BLOCK];
+    double w[MAX_TAPS][BLOCK];
     gather(job, block, c, w);
-    for (int r = 0; r < a->k; r++) line_weights(job, 1, w + r * a->k, across[r]);
-    for (int j = 0; j < a->points; j++) {
-      line_weights(job, MAX_POINTS, &across[0][j], all);
-      for (int i = 0; i < a->points; i++)
-        for (int l = 0; l < BLOCK; l++) {
-          const int64_t column = block % GROUP * BLOCK + l;
-          real *point =
-              job->packed + group * winograd_group_packed(a) + (i * a->points + j) * depth * width;
-          point[(column / columns * depth + c) * columns + column % columns] = (real)all[i][l];
-        }
-    }
+    if (a->k == 5)
+      pack_channel(8, 5, job, w, point, depth * columns, to + c * columns);
+    else if (a->points == 6)
+      pack_channel(6, 3, job, w, point, depth * columns, to + c * columns);
+    else
+      pack_channel(8, 3, job, w, point, depth * columns, to + c * columns);
   }
 }
 

@@ -20,25 +20,31 @@ enum {
 
 typedef struct cj_winograd {
   int k, outputs, points;
-  int64_t pad_h, pad_w, h, w; /* of x */
-  int64_t tiles_h, tiles_w;   /* of one image */
-  int64_t from, to;           /* blocks of x and y */
-  int64_t chunk;              /* tiles worked on at a time */
-  int64_t v_point, m_point;   /* elements of V and M from one point to the next */
+  int64_t pad_h, pad_w;
+  int64_t tiles_h, tiles_w; /* of one image */
+  int64_t from, to;         /* blocks of x and y */
+  int64_t chunk;            /* tiles worked on at a time */
+  int64_t v_point, m_point; /* elements of V and M from one point to the next */
 } cj_winograd;
 
 /* Sizes for s; false when there is no such algorithm. */
 bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a);
 
-/* Numbers of steps: groups of blocks of y, and elements of the packed weights of a whole one. */
+/* Groups of blocks of y, and the blocks of one. */
 static inline int64_t winograd_groups(const cj_winograd *a) {
   return (a->to + GROUP - 1) / GROUP;
 }
 static inline int64_t winograd_group_blocks(const cj_winograd *a, int64_t group) {
   return a->to - group * GROUP < GROUP ? a->to - group * GROUP : GROUP;
 }
-static inline int64_t winograd_group_packed(const cj_winograd *a) {
-  return (int64_t)(a->points * a->points) * a->from * BLOCK * GROUP * BLOCK;
+/* Packed weights: [group][point][columns of one product][channel of x][column]. Elements from one
+ * point to the next (an odd number of 16, so that points do not share a few sets of the cache), and
+ * from one group to the next. */
+static inline int64_t winograd_u_point(const cj_winograd *a, int64_t group_blocks) {
+  return (a->from * BLOCK * group_blocks | 1) * BLOCK;
+}
+static inline int64_t winograd_u_group(const cj_winograd *a) {
+  return a->points * a->points * winograd_u_point(a, GROUP);
 }
 
 /* Columns of y that one product computes, at two registers a row where a group has as many. */

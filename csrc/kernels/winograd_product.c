@@ -85,9 +85,13 @@ void CJ_KERNEL(winograd_products)(const cj_winograd *a, int64_t group, int64_t c
   const product p = {.blocks = a->from,
                      .v_block = a->chunk * BLOCK,
                      .m_second = PIXEL_VECS == 1 ? m_block : LANES};
-  const real *u = packed + group * winograd_group_packed(a);
-  for (int64_t point = 0; point < a->points * a->points; point++)
-    for (int64_t c = 0; c < width; c += columns, u += a->from * BLOCK * columns)
-      product_tiles(&p, (int)(columns / LANES), count, v + point * a->v_point, u,
-                    m + point * a->m_point + c / BLOCK * m_block + c % BLOCK);
+  const real *u = packed + group * winograd_u_group(a);
+  for (int64_t point = 0; point < a->points * a->points; point++) {
+    for (int64_t c = 0; c < width; c += columns)
+      product_tiles(&p, (int)(columns / LANES), count, v, u + c * a->from * BLOCK,
+                    m + c / BLOCK * m_block + c % BLOCK);
+    v += a->v_point;
+    u += winograd_u_point(a, width / BLOCK);
+    m += a->m_point;
+  }
 }

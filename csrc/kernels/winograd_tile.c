@@ -1,6 +1,4 @@
 /* winograd_tile.c -- tiles of x to points (B^T x B), and from points to tiles of y (A^T m A). */
-#include <string.h>
-
 #include "kernels/winograd_lines.h"
 #include "kernels/winograd_parts.h"
 
@@ -24,15 +22,36 @@ static void place_next(const cj_winograd *a, place *p) {
 
 /* --- in -------------------------------------------------------------------------------------- */
 
-/* x: the corner of the tile, rows `row` elements apart. */
-CJ_INLINE void tile_in(const int points, const real *x, int64_t row, real *v, int64_t v_point) {
+/* The part of a tile that lies in the picture; around it are zeros. Rows outside point to zeros. */
+typedef struct window {
+  const real *row[MAX_POINTS]; /* at the first column of the tile */
+  int64_t from, end;           /* columns */
+} window;
+
+static const real zeros[MAX_POINTS * BLOCK];
+
+CJ_INLINE void window_at(const cj_winograd *a, const int points, const cj_picture *x, int64_t block,
+                         const place *p, window *w) {
+  const int64_t top = p->i * a->outputs - a->pad_h, left = p->j * a->outputs - a->pad_w;
+  w->from = left < 0 ? -left : 0;
+  w->end = left + points > x->width ? x->width - left : points;
+#pragma GCC unroll 8
+  for (int i = 0; i < points; i++)
+    w->row[i] =
+        top + i >= 0 && top + i < x->height ? picture_at(x, p->n, block, top + i, left) : zeros;
+}
+
+CJ_INLINE void tile_in(const int points, const window *w, real *v, int64_t v_point) {
   for (int l = 0; l < BLOCK; l += LANES) {
     vec down[MAX_POINTS][MAX_POINTS]; /* [column][point] */
 #pragma GCC unroll 8
     for (int j = 0; j < points; j++) {
       vec line[MAX_POINTS];
+      const bool inside = j >= w->from && j < w->end;
 #pragma GCC unroll 8
-      for (int i = 0; i < points; i++) line[i] = vec_load(x + i * row + j * BLOCK + l);
+      for (int i = 0; i < points; i++) {
+        line[i] = inside ? vec_load(w->row[i] + j * BLOCK + l) : (vec){0};
+      }
       line_in(points, line, down[j]);
     }
 #pragma GCC unroll 8
@@ -47,29 +66,13 @@ CJ_INLINE void tile_in(const int points, const real *x, int64_t row, real *v, in
   }
 }
 
-/* A tile that reaches over the ring: zeros there. */
-static void tile_copy(const cj_winograd *a, const cj_picture *x, int64_t n, int64_t block,
-                      int64_t top, int64_t left, real *to) {
-  const int64_t from = left < 0 ? -left : 0;
-  const int64_t end = left + a->points > a->w ? a->w - left : a->points;
-  memset(to, 0, (size_t)(a->points * a->points * BLOCK) * sizeof *to);
-  for (int64_t i = 0; i < a->points; i++)
-    if (top + i >= 0 && top + i < a->h && from < end)
-      vec_copy(to + (i * a->points + from) * BLOCK, picture_at(x, n, block, top + i, left + from),
-               (end - from) * BLOCK);
-}
-
 CJ_INLINE void tiles_in(const cj_winograd *a, const int points, const cj_picture *x, int64_t block,
                         int64_t first, int64_t count, real *v) {
   place p = place_at(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
-    const int64_t top = p.i * a->outputs - a->pad_h, left = p.j * a->outputs - a->pad_w;
-    const bool inside = top >= -x->ring && top + points <= a->h + x->ring && left >= -x->ring &&
-                        left + points <= a->w + x->ring;
-    real copy[MAX_POINTS * MAX_POINTS * BLOCK];
-    if (!inside) tile_copy(a, x, p.n, block, top, left, copy);
-    tile_in(points, inside ? picture_at(x, p.n, block, top, left) : copy,
-            inside ? picture_row(x) : points * BLOCK, v + t * BLOCK, a->v_point);
+    window w;
+    window_at(a, points, x, block, &p, &w);
+    tile_in(points, &w, v + t * BLOCK, a->v_point);
   }
 }
 
