@@ -1,33 +1,54 @@
-/* stem.c -- the convolution at the bottom of a network. */
+/* stem.c -- forward pass of the first convolution, and what its three directions share.
+ *
+ * Weights are packed [block][channel][kernel row][kernel column][16]. A tile is some pixels of a
+ * row times one or two blocks; its sums stay in registers over all taps, a broadcast pixel feeding
+ * each register of the tile's width. */
 #include "kernels/stem.h"
 
-static int64_t blocks_of(const cj_conv *s) {
-  return (s->c_out + BLOCK - 1) / BLOCK;
+#include <string.h>
+
+#include "kernels/finish.h"
+#include "kernels/slots.h"
+#include "kernels/stem_sheet.h"
+
+/* Blocks of a tile, and its pixels: their sums fit the registers. */
+#if defined(CJ_ISA_avx512)
+enum { TILE_BLOCKS = PIXEL_VECS == 1 ? 2 : 1, TILE_PIXELS = 14 };
+#else
+enum { TILE_BLOCKS = 1, TILE_PIXELS = PIXEL_VECS > 12 / 2 ? 1 : 12 / PIXEL_VECS };
+#endif
+enum { TILE_VECS = TILE_BLOCKS * PIXEL_VECS };
+
+static int64_t min64(int64_t a, int64_t b) {
+  return a < b ? a : b;
 }
 
-/* Rows of zeros that gy needs beyond its edges along one dimension. */
-static int64_t ring_along(int64_t size, int64_t out, int64_t k, int64_t stride, int64_t pad) {
-  const int64_t low = (k - 1 - pad + stride - 1) / stride;
-  const int64_t high = (size - 1 + pad) / stride - (out - 1);
-  const int64_t most = low > high ? low : high;
-  return most > 0 ? most : 0;
+static int64_t max64(int64_t a, int64_t b) {
+  return a > b ? a : b;
 }
 
-int64_t CJ_KERNEL(stem_input_ring)(const cj_conv *s) {
-  const int64_t v = ring_along(s->h, s->oh, s->kh, s->stride_h, s->pad_h);
-  const int64_t h = ring_along(s->w, s->ow, s->kw, s->stride_w, s->pad_w);
-  return v > h ? v : h;
+static int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
 }
+
+static int64_t depth_of(const cj_conv *s) {
+  return s->c_in * s->kh * s->kw;
+}
+
+/* --- weights and sheets ---------------------------------------------------------------------- */
 
 int64_t CJ_KERNEL(stem_packed)(const cj_conv *s) {
-  return s->c_in * s->kh * s->kw * blocks_of(s) * BLOCK;
+  return depth_of(s) * divide_up(s->c_out, BLOCK) * BLOCK;
 }
 
 void CJ_KERNEL(stem_pack)(const cj_conv *s, const real *w, const real *scale, real *packed) {
-  const int64_t depth = s->c_in * s->kh * s->kw, wide = blocks_of(s) * BLOCK;
-  for (int64_t k = 0; k < depth; k++)
-    for (int64_t o = 0; o < wide; o++)
-      packed[k * wide + o] = o < s->c_out ? w[o * depth + k] * (scale ? scale[o] : 1) : 0;
+  const int64_t depth = depth_of(s);
+  for (int64_t o = 0; o < divide_up(s->c_out, BLOCK) * BLOCK; o++) {
+    real *to = packed + o / BLOCK * depth * BLOCK + o % BLOCK;
+    const real factor = scale && o < s->c_out ? scale[o] : 1;
+    for (int64_t k = 0; k < depth; k++)
+      to[k * BLOCK] = o < s->c_out ? w[o * depth + k] * factor : 0;
+  }
 }
 
 int64_t CJ_KERNEL(stem_input_packed)(const cj_conv *s) {
@@ -38,100 +59,166 @@ void CJ_KERNEL(stem_input_pack)(const cj_conv *s, const real *w, const real *sca
   CJ_KERNEL(stem_pack)(s, w, scale, packed);
 }
 
-size_t CJ_KERNEL(stem_scratch)(const cj_conv *s, int slots) {
-  (void)s;
-  (void)slots;
-  return 64;
+stem_sheet CJ_KERNEL(stem_sheet_layout)(const cj_conv *s, int64_t phases) {
+  const int64_t columns = (s->ow - 1) * s->stride_w + s->kw;
+  stem_sheet l = {.phases = phases,
+                  .phase = divide_up(columns, phases),
+                  .rows = (s->oh - 1) * s->stride_h + s->kh};
+  l.row = l.phases * l.phase;
+  return l;
 }
 
-/* x inside the image, else 0. */
-static real pixel(const cj_conv *s, const real *x, int64_t n, int64_t c, int64_t i, int64_t j) {
-  const bool inside = i >= 0 && i < s->h && j >= 0 && j < s->w;
-  return inside ? x[((n * s->c_in + c) * s->h + i) * s->w + j] : 0;
+/* Columns first, first + step, ... of a row of the image, zeros outside. */
+static void fill_phase(const real *row, int64_t width, int64_t first, int64_t step, int64_t count,
+                       real *to) {
+  int64_t q = 0;
+  for (; q < count && first + q * step < 0; q++) to[q] = 0;
+  const int64_t end = max64(q, min64(count, divide_up(max64(0, width - first), step)));
+  if (step == 1)
+    vec_copy(to + q, row + first + q, end - q);
+  else
+    for (int64_t i = q; i < end; i++) to[i] = row[first + i * step];
+  for (q = end; q < count; q++) to[q] = 0;
 }
 
-static void finish(const cj_finish *f, const cj_picture *y, int64_t n, int64_t b, int64_t i,
-                   int64_t j, int64_t lane, real v) {
-  const int64_t bits = ((n * picture_blocks(y) + b) * y->height + i) * y->width + j;
-  if (f->bias) v += f->bias[b * BLOCK + lane];
-  if (f->add) v += picture_at(f->add, n, b, i, j)[lane];
-  if (f->mask && !(f->mask[bits] >> lane & 1)) v *= f->slope;
-  const bool low = f->clip && v <= 0;
-  if (low) v *= f->slope;
-  if (f->signs) {
-    const unsigned kept = lane ? f->signs[bits] : 0;
-    f->signs[bits] = (uint16_t)(kept | (low ? 0u : 1u << lane));
+void CJ_KERNEL(stem_sheet_fill)(const cj_conv *s, const stem_sheet *l, const real *image,
+                                real *sheet) {
+  for (int64_t c = 0; c < s->c_in; c++)
+    for (int64_t i = -s->pad_h; i < l->rows - s->pad_h; i++, sheet += l->row) {
+      if (i < 0 || i >= s->h)
+        memset(sheet, 0, (size_t)l->row * sizeof *sheet);
+      else
+        for (int64_t b = 0; b < l->phases; b++)
+          fill_phase(image + (c * s->h + i) * s->w, s->w, b - s->pad_w, l->phases, l->phase,
+                     sheet + b * l->phase);
+    }
+}
+
+/* --- forward --------------------------------------------------------------------------------- */
+
+typedef struct forward {
+  const cj_conv *s;
+  stem_sheet l;
+  const real *x, *packed;
+  const cj_finish *f;
+  const cj_picture *y;
+  int64_t *taps; /* [depth]: places of the taps in a sheet */
+  cj_slots slots;
+} forward;
+
+/* Pixels [j, j + pixels) of a row of `blocks` blocks; x: pixel j of the sheet's row. */
+CJ_INLINE void tile_body(const forward *k, const int pixels, const int blocks, const real *x,
+                         const real *w, int64_t j, const cj_finish_line *line) {
+  vec sum[TILE_PIXELS][TILE_VECS];
+  const int64_t depth = depth_of(k->s);
+#pragma GCC unroll 16
+  for (int p = 0; p < pixels; p++)
+#pragma GCC unroll 8
+    for (int v = 0; v < blocks * PIXEL_VECS; v++) sum[p][v] = (vec){0};
+  for (int64_t d = 0; d < depth; d++, w += BLOCK) {
+    const real *from = x + k->taps[d];
+    vec weight[TILE_VECS];
+#pragma GCC unroll 8
+    for (int v = 0; v < blocks * PIXEL_VECS; v++)
+      weight[v] = vec_load(w + v / PIXEL_VECS * depth * BLOCK + v % PIXEL_VECS * LANES);
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; p++) {
+      const vec pixel = vec_all(from[p]);
+#pragma GCC unroll 8
+      for (int v = 0; v < blocks * PIXEL_VECS; v++)
+        sum[p][v] = vec_fma(pixel, weight[v], sum[p][v]);
+    }
   }
-  picture_at(y, n, b, i, j)[lane] = v;
+#pragma GCC unroll 2
+  for (int b = 0; b < blocks; b++)
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; p++) finish_pixel(&line[b], j + p, sum[p] + b * PIXEL_VECS);
+}
+
+#define TILE(p)                                                                                    \
+  case p:                                                                                          \
+    tile_body(k, p, blocks, x, w, j, line);                                                        \
+    return;
+
+CJ_INLINE void tile_any(const forward *k, int64_t pixels, const int blocks, const real *x,
+                        const real *w, int64_t j, const cj_finish_line *line) {
+  switch (pixels) {
+    /* clang-format off */
+    TILE(1)
+#if !defined(CJ_ISA_base) || defined(CJ_TYPE_f32)
+    TILE(2) TILE(3)
+#endif
+#if defined(CJ_ISA_avx512) || (defined(CJ_ISA_avx2) && defined(CJ_TYPE_f32))
+    TILE(4) TILE(5) TILE(6)
+#endif
+#if defined(CJ_ISA_avx512)
+    TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+  default: return; /* no such tile */
+    /* clang-format on */
+  }
+}
+
+static void tile_one(const forward *k, int64_t pixels, const real *x, const real *w, int64_t j,
+                     const cj_finish_line *line) {
+  tile_any(k, pixels, 1, x, w, j, line);
+}
+
+static void tile_wide(const forward *k, int64_t pixels, const real *x, const real *w, int64_t j,
+                      const cj_finish_line *line) {
+  tile_any(k, pixels, TILE_BLOCKS, x, w, j, line);
+}
+
+/* Row i of image n in blocks [block, block + blocks); x: the row's first pixel in the sheet. */
+static void forward_row(const forward *k, int64_t n, int64_t block, int64_t blocks, int64_t i,
+                        const real *x) {
+  const int64_t ow = k->s->ow, pixels = divide_up(ow, divide_up(ow, TILE_PIXELS));
+  const real *w = k->packed + block * depth_of(k->s) * BLOCK;
+  cj_finish_line line[TILE_BLOCKS];
+  for (int64_t b = 0; b < blocks; b++) line[b] = finish_line(k->f, k->y, n, block + b, i);
+  for (int64_t j = 0; j < ow; j += pixels)
+    (blocks == 1 ? tile_one : tile_wide)(k, min64(pixels, ow - j), x + j, w, j, line);
+}
+
+static void forward_piece(void *context, int64_t n) {
+  forward *k = context;
+  const cj_conv *s = k->s;
+  const int64_t blocks = picture_blocks(k->y);
+  const int slot = cj_slots_take(&k->slots);
+  real *sheet = cj_slots_memory(&k->slots, slot);
+  CJ_KERNEL(stem_sheet_fill)(s, &k->l, k->x + n * s->c_in * s->h * s->w, sheet);
+  for (int64_t b = 0; b < blocks; b += TILE_BLOCKS)
+    for (int64_t i = 0; i < s->oh; i++)
+      forward_row(k, n, b, min64(TILE_BLOCKS, blocks - b), i, sheet + i * s->stride_h * k->l.row);
+  cj_slots_give(&k->slots, slot);
+}
+
+static size_t taps_bytes(const cj_conv *s) {
+  return ((size_t)depth_of(s) * sizeof(int64_t) + 63) / 64 * 64;
+}
+
+static size_t slot_bytes(const cj_conv *s, const stem_sheet *l) {
+  return ((size_t)sheet_elements(s, l) * sizeof(real) + 63) / 64 * 64;
+}
+
+size_t CJ_KERNEL(stem_scratch)(const cj_conv *s, int slots) {
+  const stem_sheet l = CJ_KERNEL(stem_sheet_layout)(s, s->stride_w);
+  return taps_bytes(s) + (size_t)slots * slot_bytes(s, &l);
 }
 
 void CJ_KERNEL(stem_forward)(const cj_conv *s, const real *x, const real *packed,
                              const cj_finish *f, const cj_picture *y, void *scratch, int slots) {
-  (void)scratch;
-  (void)slots;
-  const int64_t wide = blocks_of(s) * BLOCK;
-  for (int64_t n = 0; n < s->batch; n++)
-    for (int64_t o = 0; o < wide; o++)
-      for (int64_t i = 0; i < s->oh; i++)
-        for (int64_t j = 0; j < s->ow; j++) {
-          real sum = 0;
-          const real *w = packed + o;
-          for (int64_t c = 0; c < s->c_in; c++)
-            for (int64_t r = 0; r < s->kh; r++)
-              for (int64_t t = 0; t < s->kw; t++, w += wide)
-                sum += *w * pixel(s, x, n, c, i * s->stride_h - s->pad_h + r,
-                                  j * s->stride_w - s->pad_w + t);
-          finish(f, y, n, o / BLOCK, i, j, o % BLOCK, sum);
-        }
-}
-
-static real gather(const cj_conv *s, const cj_picture *gy, const real *packed, int64_t n, int64_t c,
-                   int64_t i, int64_t j) {
-  const int64_t wide = blocks_of(s) * BLOCK;
-  real sum = 0;
-  for (int64_t r = 0; r < s->kh; r++)
-    for (int64_t t = 0; t < s->kw; t++) {
-      const int64_t a = i + s->pad_h - r, b = j + s->pad_w - t;
-      if (a < 0 || b < 0 || a % s->stride_h || b % s->stride_w || a / s->stride_h >= s->oh ||
-          b / s->stride_w >= s->ow)
-        continue;
-      for (int64_t o = 0; o < wide; o++)
-        sum += packed[((c * s->kh + r) * s->kw + t) * wide + o] *
-               picture_at(gy, n, o / BLOCK, a / s->stride_h, b / s->stride_w)[o % BLOCK];
-    }
-  return sum;
-}
-
-void CJ_KERNEL(stem_input)(const cj_conv *s, const cj_picture *gy, const real *packed, real *gx,
-                           bool add, void *scratch, int slots) {
-  (void)scratch;
-  (void)slots;
-  for (int64_t n = 0; n < s->batch; n++)
-    for (int64_t c = 0; c < s->c_in; c++)
-      for (int64_t i = 0; i < s->h; i++)
-        for (int64_t j = 0; j < s->w; j++, gx++)
-          *gx = gather(s, gy, packed, n, c, i, j) + (add ? *gx : 0);
-}
-
-size_t CJ_KERNEL(stem_weight_scratch)(const cj_conv *s) {
-  (void)s;
-  return 64;
-}
-
-void CJ_KERNEL(stem_weight)(const cj_conv *s, const real *x, const cj_picture *gy, real *gw,
-                            real *gb, void *scratch) {
-  (void)scratch;
-  for (int64_t n = 0; n < s->batch; n++)
-    for (int64_t o = 0; o < s->c_out; o++)
-      for (int64_t i = 0; i < s->oh; i++)
-        for (int64_t j = 0; j < s->ow; j++) {
-          const real g = picture_at(gy, n, o / BLOCK, i, j)[o % BLOCK];
-          real *to = gw ? gw + o * s->c_in * s->kh * s->kw : NULL;
-          for (int64_t c = 0; c < s->c_in && gw; c++)
-            for (int64_t r = 0; r < s->kh; r++)
-              for (int64_t t = 0; t < s->kw; t++)
-                *to++ += g * pixel(s, x, n, c, i * s->stride_h - s->pad_h + r,
-                                   j * s->stride_w - s->pad_w + t);
-          if (gb) gb[o] += g;
-        }
+  forward k = {.s = s,
+               .l = CJ_KERNEL(stem_sheet_layout)(s, s->stride_w),
+               .x = x,
+               .packed = packed,
+               .f = f,
+               .y = y,
+               .taps = scratch};
+  int64_t *tap = k.taps;
+  for (int64_t c = 0; c < s->c_in; c++)
+    for (int64_t r = 0; r < s->kh; r++)
+      for (int64_t t = 0; t < s->kw; t++) *tap++ = sheet_tap(&k.l, c, r, t);
+  cj_slots_open(&k.slots, (char *)scratch + taps_bytes(s), slot_bytes(s, &k.l), slots);
+  cj_parallel(s->batch, forward_piece, &k);
 }

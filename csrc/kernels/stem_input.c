@@ -1,0 +1,201 @@
+/* stem_input.c -- the input gradient of the first convolution.
+ *
+ * gx[c, i, j] = sum over o, r, t of w[o, c, r, t] gy[o, (i + pad - r) / stride, (j + pad - t) /
+ * stride] where those are whole. Few input channels would leave most of a register empty, so the
+ * lanes are 16 output channels: each pixel of gx has a register of sums over blocks and taps, and
+ * as many pixels as there are lanes are folded at once into one register. These pixels are runs of
+ * four neighbours, each anywhere in the image, so that rows of any width fill them; a pixel of gy
+ * feeds its neighbours in a run from a register. Columns of gx that meet the same kernel columns,
+ * their distance a multiple of the stride, count as neighbours. */
+#include "kernels/finish.h"
+#include "kernels/stem.h"
+
+#include "core/threads.h"
+
+enum { RUN = LANES < 4 ? LANES : 4, RUNS = LANES / RUN, MOST_TAPS = 5 };
+
+static int64_t min64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+static int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/* Rows of zeros that gy needs beyond its edges along one dimension. Reads of whole runs reach past
+ * the edge of narrow images. */
+static int64_t ring_along(int64_t size, int64_t out, int64_t k, int64_t stride, int64_t pad) {
+  const int64_t low = divide_up(max64(0, k - 1 - pad), stride);
+  const int64_t high = (max64(size, RUN * stride) - 1 + pad) / stride - (out - 1);
+  return max64(0, max64(low, high));
+}
+
+int64_t CJ_KERNEL(stem_input_ring)(const cj_conv *s) {
+  return max64(ring_along(s->h, s->oh, s->kh, s->stride_h, s->pad_h),
+               ring_along(s->w, s->ow, s->kw, s->stride_w, s->pad_w));
+}
+
+/* The pixels of gx along one dimension whose distance is a multiple of the stride: first, first +
+ * stride, ...; they meet the kernel's rows (or columns) tap, tap + stride, ..., and the first of
+ * both meet at `source` of gy. */
+typedef struct phase {
+  int64_t first, count, tap, taps, source;
+} phase;
+
+static phase phase_along(int64_t a, int64_t size, int64_t k, int64_t stride, int64_t pad) {
+  phase p = {.first = a, .count = divide_up(max64(0, size - a), stride), .tap = (a + pad) % stride};
+  p.taps = divide_up(max64(0, k - p.tap), stride);
+  p.source = (a + pad) / stride;
+  return p;
+}
+
+typedef struct input {
+  const cj_conv *s;
+  const cj_picture *gy;
+  const real *packed;
+  real *gx;
+  bool add;
+} input;
+
+/* Places in gy of the first pixels of the runs, of the source of tap 0 and block 0. */
+typedef struct runs {
+  const real *from[RUNS];
+} runs;
+
+/* sum[pixel] += the products of `taps` taps of a kernel row: weights step w_tap apart. */
+CJ_INLINE void row_body(const int taps, const runs *u, int64_t at, const real *w, int64_t w_tap,
+                        vec sum[LANES]) {
+  vec weight[MOST_TAPS];
+#pragma GCC unroll 8
+  for (int t = 0; t < taps; t++) weight[t] = vec_load(w + t * w_tap);
+#pragma GCC unroll 4
+  for (int q = 0; q < RUNS; q++)
+#pragma GCC unroll 8
+    for (int p = 1 - taps; p < RUN; p++) {
+      const vec pixel = vec_load(u->from[q] + at + p * BLOCK);
+#pragma GCC unroll 8
+      for (int t = 0; t < taps; t++)
+        if (p + t >= 0 && p + t < RUN)
+          sum[q * RUN + p + t] = vec_fma(pixel, weight[t], sum[q * RUN + p + t]);
+    }
+}
+
+/* Lane i of the result is the sum of sum[i]'s lanes: registers are added in pairs, each giving half
+ * of the lanes, until one is left. */
+CJ_INLINE vec fold(vec sum[LANES]) {
+#pragma GCC unroll 4
+  for (int half = LANES / 2; half > 0; half /= 2) {
+    wholes keep, cross;
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+      keep[i] = i & half ? LANES + i : i;
+      cross[i] = i & half ? LANES + i - half : i + half;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++)
+      sum[i] = __builtin_shuffle(sum[i], sum[i + half], keep) +
+               __builtin_shuffle(sum[i], sum[i + half], cross);
+  }
+  return sum[0];
+}
+
+/* All taps of channel c for the pixels of the runs. */
+CJ_INLINE vec runs_body(const input *k, const phase *v, const phase *h, const int taps,
+                        const runs *u, int64_t c) {
+  const cj_conv *s = k->s;
+  const int64_t depth = s->c_in * s->kh * s->kw;
+  vec sum[LANES];
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i++) sum[i] = (vec){0};
+  for (int64_t b = 0; b < picture_blocks(k->gy); b++)
+    for (int64_t r = 0; r < v->taps; r++) {
+      const real *w =
+          k->packed + (b * depth + (c * s->kh + v->tap + r * s->stride_h) * s->kw + h->tap) * BLOCK;
+      const int64_t at = b * picture_plane(k->gy) - r * picture_row(k->gy);
+      for (int64_t t = 0; t + taps <= h->taps; t += taps)
+#pragma GCC unroll 8
+        for (int lane = 0; lane < BLOCK; lane += LANES)
+          row_body(taps, u, at - t * BLOCK + lane, w + t * s->stride_w * BLOCK + lane,
+                   s->stride_w * BLOCK, sum);
+    }
+  return fold(sum);
+}
+
+/* Any number of taps: in fives, fours ... as divides it, else one by one. */
+static void runs_sums(const input *k, const phase *v, const phase *h, const runs *u, int64_t c,
+                      real *to) {
+  vec sum;
+  if (h->taps == 5)
+    sum = runs_body(k, v, h, 5, u, c);
+  else if (h->taps == 4)
+    sum = runs_body(k, v, h, 4, u, c);
+  else if (h->taps == 3)
+    sum = runs_body(k, v, h, 3, u, c);
+  else if (h->taps % 2 == 0)
+    sum = runs_body(k, v, h, 2, u, c);
+  else
+    sum = runs_body(k, v, h, 1, u, c);
+  vec_store(to, sum);
+}
+
+/* Run q of a phase of image n: its row, its first pixel, and the first that no run before it has.
+ */
+typedef struct place {
+  int64_t row, column, fresh;
+} place;
+
+static place place_of(const phase *h, int64_t per_row, int64_t q) {
+  const int64_t fresh = q % per_row * RUN;
+  return (place){q / per_row, max64(0, min64(fresh, h->count - RUN)), fresh};
+}
+
+static void store_run(const input *k, const phase *v, const phase *h, const place *p, int64_t n,
+                      int64_t c, const real *value) {
+  const cj_conv *s = k->s;
+  real *row = k->gx + ((n * s->c_in + c) * s->h + v->first + p->row * s->stride_h) * s->w;
+  for (int64_t j = p->fresh; j < min64(h->count, p->column + RUN); j++) {
+    real *to = row + h->first + j * s->stride_w;
+    *to = k->add ? *to + value[j - p->column] : value[j - p->column];
+  }
+}
+
+static void phase_image(const input *k, const phase *v, const phase *h, int64_t n) {
+  const int64_t per_row = divide_up(h->count, RUN), count = v->count * per_row;
+  for (int64_t first = 0; first < count; first += RUNS) {
+    place at[RUNS];
+    runs u;
+    for (int q = 0; q < RUNS; q++) { /* runs past the last repeat it */
+      at[q] = place_of(h, per_row, min64(first + q, count - 1));
+      u.from[q] = picture_at(k->gy, n, 0, v->source + at[q].row, h->source + at[q].column);
+    }
+    for (int64_t c = 0; c < k->s->c_in; c++) {
+      real value[LANES];
+      runs_sums(k, v, h, &u, c, value);
+      for (int q = 0; q < min64(RUNS, count - first); q++)
+        store_run(k, v, h, &at[q], n, c, value + q * RUN);
+    }
+  }
+}
+
+static void input_piece(void *context, int64_t n) {
+  const input *k = context;
+  const cj_conv *s = k->s;
+  for (int64_t a = 0; a < min64(s->stride_h, s->h); a++)
+    for (int64_t b = 0; b < min64(s->stride_w, s->w); b++) {
+      const phase v = phase_along(a, s->h, s->kh, s->stride_h, s->pad_h);
+      const phase h = phase_along(b, s->w, s->kw, s->stride_w, s->pad_w);
+      phase_image(k, &v, &h, n);
+    }
+}
+
+void CJ_KERNEL(stem_input)(const cj_conv *s, const cj_picture *gy, const real *packed, real *gx,
+                           bool add, void *scratch, int slots) {
+  (void)scratch;
+  (void)slots;
+  input k = {.s = s, .gy = gy, .packed = packed, .gx = gx, .add = add};
+  cj_parallel(s->batch, input_piece, &k);
+}
