@@ -194,11 +194,11 @@ static cj_status call(cj_tensor *y, const cj_op *op, int count, const cj_tensor 
     return status;
   }
   if (op->flags & CJ_MUTATES) y->storage->version++;
-  cj_trace_call(op, op->flags & CJ_MUTATES, count, in, numbers, num, y);
   if (recording && cj_dtype_float(y->dtype)) /* integers have no gradient */
     record(n, y);
   else
     cj_node_drop(n);
+  cj_trace_call(op, op->flags & CJ_MUTATES, count, in, numbers, num, y);
   return CJ_OK;
 }
 

@@ -11,18 +11,18 @@
 
 typedef struct cj_traced {
   const cj_op *op;
-  bool into;        /* the result was written over in[0] */
-  int count;        /* tensors; absent ones are empty */
+  bool into; /* the result was written over in[0] */
+  int count; /* tensors; absent ones are empty */
   int numbers;
-  cj_tensor y;      /* with its node, if it has one */
-  cj_tensor *in;    /* behind this struct's block, as num */
+  cj_tensor y;   /* with its node, if it has one */
+  cj_tensor *in; /* behind this struct's block, as num */
   const double *num;
 } cj_traced;
 
 typedef struct cj_trace {
   cj_traced **calls;
   int64_t count, room;
-  cj_status status; /* of the recording itself: CJ_EMEM */
+  cj_status status;  /* of the recording itself: CJ_EMEM */
   char refused[200]; /* "" or why this cannot become a plan */
 } cj_trace;
 

@@ -14,15 +14,15 @@ enum { NONE = -1 };
 typedef enum cj_layout { CJ_PLAIN, CJ_PICTURE } cj_layout;
 
 typedef struct cj_value {
-  cj_tensor t;      /* type and sizes; a live one has its memory too */
+  cj_tensor t; /* type and sizes; a live one has its memory too */
   cj_layout layout;
-  bool live;        /* parameter or constant, read where it is */
-  int preamble;     /* live: the preamble's call that makes it, or NONE */
-  int same;         /* plain: shares memory with this value, which has other sizes; or NONE */
-  int64_t ring;     /* of a picture and of its gradient */
-  bool clip;        /* its last word was ReLU (or leaky: slope); signs are kept for the way back */
+  bool live;    /* parameter or constant, read where it is */
+  int preamble; /* live: the preamble's call that makes it, or NONE */
+  int same;     /* plain: shares memory with this value, which has other sizes; or NONE */
+  int64_t ring; /* of a picture and of its gradient */
+  bool clip;    /* its last word was ReLU (or leaky: slope); signs are kept for the way back */
   double slope;
-  bool wanted;      /* its gradient is asked for */
+  bool wanted;               /* its gradient is asked for */
   int64_t data, grad, signs; /* places in the arena, or NONE */
 } cj_value;
 
@@ -52,8 +52,7 @@ enum {
   CJ_CLIPS = 1,        /* forward can add `add` and clip at the store */
   CJ_FINISHES = 2,     /* backward can add and mask at the store */
   CJ_READS_INPUT = 4,  /* backward reads data of input 0 where weights want gradients */
-  CJ_READS_ALWAYS = 8, /* backward reads data of input 0 in any case */
-  CJ_OWN_SIGNS = 16    /* backward applies the mask of its own output */
+  CJ_READS_ALWAYS = 8  /* backward reads data of input 0 in any case */
 };
 
 struct cj_step {
@@ -63,8 +62,8 @@ struct cj_step {
   int numbers;
   int count, *in; /* values, NONE for absent ones; owned */
   int out;
-  int add;      /* value added to the result before clipping, or NONE */
-  int norm[4];  /* folded batch norm: weight, bias, mean, variance; mean NONE: nothing folded */
+  int add;     /* value added to the result before clipping, or NONE */
+  int norm[4]; /* folded batch norm: weight, bias, mean, variance; mean NONE: nothing folded */
   double eps;
   cj_write *write; /* per input; owned. write_add: of `add` there is none, it shares the gradient */
   int algorithm;   /* the kind's own meaning */
@@ -72,15 +71,14 @@ struct cj_step {
   size_t scratch;           /* bytes for one slot */
   size_t saved;             /* bytes kept from forward to backward */
   int64_t saved_at;         /* place in the arena */
-  cj_args *args;            /* of a call step: as infer left them; owned */
-  cj_tensor result;         /* of a call step: as infer described it */
   char how[32];
   atomic_int_fast64_t nanoseconds[2];
 };
 
-/* The way back is a list of acts: a step's backward, or a sum of gradients where no step does it. */
+/* The way back is a list of acts: a step's backward, or a sum of gradients where no step does it.
+ */
 typedef struct cj_act {
-  int step;     /* or NONE: grad[to] = mask(grad[from] (+ grad[add])) */
+  int step; /* or NONE: grad[to] = mask(grad[from] (+ grad[add])) */
   int from, to, add;
   bool mask;
 } cj_act;
@@ -99,7 +97,8 @@ typedef struct cj_repeat {
 struct cj_plan {
   cj_plan_options o;
   cj_dtype dtype;
-  int isa; /* column of the step tables */
+  int isa;   /* column of the step tables */
+  int slots; /* threads that may work inside one step */
   int64_t rows;
   cj_value *values;
   int value_count, value_room;
@@ -111,6 +110,7 @@ struct cj_plan {
   int repeat_count;
   int *inputs, input_count;
   int *outputs, output_count;
+  cj_step *sums; /* a step of the kind "act", for acts without a step */
   size_t arena, scratch, weights;
   char *packed;
   uint32_t *versions; /* of live values at the last packing */
@@ -121,10 +121,10 @@ struct cj_plan {
 struct cj_frame {
   cj_plan *p;
   int64_t rows;
-  int slots;
+  const cj_act *act; /* the one that runs */
   char *arena, *scratch;
   void **data, **grad, **signs; /* per value */
-  cj_args *args;                /* per step: of call steps, with places in this arena */
+  struct cj_bound **bound;      /* per step: what a call step calls */
   cj_storage storage;           /* of the arena, for tensors made of it */
 };
 
@@ -133,7 +133,6 @@ struct cj_frame {
 cj_status cj_plan_lower(cj_plan *p, const cj_trace *t, int inputs, const cj_tensor *const *in,
                         int outputs, const cj_tensor *const *out);
 cj_status cj_plan_reverse(cj_plan *p);
-void cj_plan_size(cj_plan *p);
 cj_status cj_plan_place(cj_plan *p);
 
 /* New ones; the id, or NONE when there is no memory. */
@@ -146,6 +145,18 @@ bool cj_plan_act(cj_plan *p, cj_act act);
 static inline int64_t cj_size(const cj_plan *p, int value, int d) {
   return p->values[value].t.size[d];
 }
+
+/* The value whose memory v shares, or v. Gradients are shared likewise. */
+static inline int cj_root(const cj_plan *p, int v) {
+  while (p->values[v].same != NONE) v = p->values[v].same;
+  return v;
+}
+
+/* The kind of steps that call an operator as it is (call.c). */
+extern const cj_step_kind cj_call_kind;
+/* Makes what call steps need in a frame; gives it back. */
+cj_status cj_calls_bind(cj_frame *f);
+void cj_calls_drop(cj_frame *f);
 
 #define CJ_STEPS(file)                                                                             \
   extern const cj_step_kind CJ_JOIN4(cj_steps, file, CJ_ISA, CJ_TYPE)[];                           \

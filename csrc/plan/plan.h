@@ -41,13 +41,13 @@ int cj_plan_outputs(const cj_plan *p);
 const cj_tensor *cj_plan_input(const cj_plan *p, int i);
 const cj_tensor *cj_plan_output(const cj_plan *p, int i);
 
-/* Bytes of a frame, without scratch for more than one thread. */
+/* Bytes of a frame. */
 size_t cj_plan_bytes(const cj_plan *p);
 /* Bytes of all weights that a pass reads. */
 size_t cj_plan_weight_bytes(const cj_plan *p);
 
-/* slots: threads that will work inside one step at the same time (1 inside a parallel piece). */
-cj_status cj_frame_new(cj_frame **f, cj_plan *p, int slots);
+/* Memory to run p in; p must outlive it. */
+cj_status cj_frame_new(cj_frame **f, cj_plan *p);
 void cj_frame_drop(cj_frame *f);
 
 /* Runs forward on rows <= B images. in[i]: contiguous data of input i (rows of the first dimension
@@ -65,9 +65,10 @@ cj_status cj_frame_backward(cj_frame *f);
  */
 
 typedef struct cj_plan_row {
-  char what[96];       /* "conv 3x3 16->16 + norm + relu" */
-  char how[32];        /* "direct", "winograd 4x4", "operator" */
-  double flops, bytes; /* of one image (evaluation) or the batch, forward: multiply-adds count two */
+  char what[96]; /* "conv 3x3 16->16 + norm + relu" */
+  char how[32];  /* "direct", "winograd 4x4", "operator" */
+  double flops,
+      bytes; /* of one image (evaluation) or the batch, forward: multiply-adds count two */
   double forward, backward; /* seconds since profiling began, all frames */
 } cj_plan_row;
 int64_t cj_plan_steps(const cj_plan *p);
