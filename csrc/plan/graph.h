@@ -49,10 +49,10 @@ typedef struct cj_step_kind {
 } cj_step_kind;
 
 enum {
-  CJ_CLIPS = 1,        /* forward can add `add` and clip at the store */
-  CJ_FINISHES = 2,     /* backward can add and mask at the store */
-  CJ_READS_INPUT = 4,  /* backward reads data of input 0 where weights want gradients */
-  CJ_READS_ALWAYS = 8  /* backward reads data of input 0 in any case */
+  CJ_CLIPS = 1,       /* forward can add `add` and clip at the store */
+  CJ_FINISHES = 2,    /* backward can add and mask at the store */
+  CJ_READS_INPUT = 4, /* backward reads data of input 0 where weights want gradients */
+  CJ_READS_ALWAYS = 8 /* backward reads data of input 0 in any case */
 };
 
 struct cj_step {

@@ -24,8 +24,8 @@ static bool grow(void **list, int count, int *room, size_t bytes) {
 int cj_plan_value(cj_plan *p, const cj_tensor *like, cj_layout layout) {
   if (!grow((void **)&p->values, p->value_count, &p->value_room, sizeof *p->values)) return NONE;
   cj_value *v = &p->values[p->value_count];
-  *v = (cj_value){.layout = layout, .preamble = NONE, .same = NONE, .data = NONE, .grad = NONE,
-                  .signs = NONE};
+  *v = (cj_value){
+      .layout = layout, .preamble = NONE, .same = NONE, .data = NONE, .grad = NONE, .signs = NONE};
   if (cj_tensor_describe(&v->t, like->dtype, like->ndim, like->size) != CJ_OK) return NONE;
   return p->value_count++;
 }
@@ -104,13 +104,17 @@ void cj_plan_drop(cj_plan *p) {
 /* Operators that treat the slices of dimension 0 alike and apart when their tensors have it. */
 static bool per_slice(const cj_step *s) {
   static const char *const names[] = {
-      "relu",      "leaky_relu", "sigmoid",  "tanh",      "exp",        "log",
-      "sqrt",      "neg",        "abs",      "sign",      "clamp",      "softplus",
-      "silu",      "gelu",       "elu",      "sin",       "cos",        "square",
-      "add",       "sub",        "mul",      "div",       "pow",        "add_number",
-      "mul_number", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "pad", "upsample",
-      "conv2d",    "conv_transpose2d", "linear", "affine_sample", "clone", "log1p", "expm1",
-      "add_scalar", "mul_scalar", "pow_scalar", "reciprocal", "rsqrt", "hardtanh", "batch_norm",
+      "relu",       "leaky_relu",    "sigmoid",    "tanh",
+      "exp",        "log",           "sqrt",       "neg",
+      "abs",        "sign",          "clamp",      "softplus",
+      "silu",       "gelu",          "elu",        "sin",
+      "cos",        "square",        "add",        "sub",
+      "mul",        "div",           "pow",        "add_number",
+      "mul_number", "max_pool2d",    "avg_pool2d", "adaptive_avg_pool2d",
+      "pad",        "upsample",      "conv2d",     "conv_transpose2d",
+      "linear",     "affine_sample", "clone",      "log1p",
+      "expm1",      "add_scalar",    "mul_scalar", "pow_scalar",
+      "reciprocal", "rsqrt",         "hardtanh",   "batch_norm",
       "spectrum"};
   for (size_t k = 0; k < sizeof names / sizeof *names; k++)
     if (strcmp(names[k], s->op->name) == 0) return true;
@@ -135,7 +139,8 @@ static cj_status check_step_apart(const cj_plan *p, const cj_step *s) {
     const cj_tensor *t = &p->values[s->in[k]].t;
     const bool lines_up = t->ndim == ndim && t->size[0] != 1 && k == 1 && s->count == 2;
     if (lines_up && strcmp(s->op->name, "linear") != 0)
-      return cj_fail(CJ_EARG, "cannot be compiled: %s takes a constant for each image", s->op->name);
+      return cj_fail(CJ_EARG, "cannot be compiled: %s takes a constant for each image",
+                     s->op->name);
   }
   return CJ_OK;
 }
@@ -144,7 +149,8 @@ static cj_status check_apart(const cj_plan *p) {
   for (int v = 0; v < p->value_count; v++) {
     const cj_tensor *t = &p->values[v].t;
     if (!p->values[v].live && (t->ndim < 1 || t->size[0] != p->rows))
-      return cj_fail(CJ_EARG, "cannot be compiled: the first dimension is not the images throughout");
+      return cj_fail(CJ_EARG,
+                     "cannot be compiled: the first dimension is not the images throughout");
   }
   for (int s = 0; s < p->step_count; s++) CJ_TRY(check_step_apart(p, p->steps[s]));
   return CJ_OK;

@@ -57,8 +57,11 @@ static bool clipped(const cj_plan *p, int v) {
 /* The pending contribution becomes an act of its own. */
 static bool flush(cj_plan *p, tally *t, int v, bool last) {
   if (t->pending == NONE) return true;
-  const cj_act act = {.step = NONE, .from = t->written ? v : t->pending, .to = v,
-                      .add = t->written ? t->pending : NONE, .mask = last && clipped(p, v)};
+  const cj_act act = {.step = NONE,
+                      .from = t->written ? v : t->pending,
+                      .to = v,
+                      .add = t->written ? t->pending : NONE,
+                      .mask = last && clipped(p, v)};
   t->pending = NONE;
   t->written = true;
   return cj_plan_act(p, act);
@@ -94,8 +97,8 @@ static bool mask_after(cj_plan *p, const cj_step *s, const tally *tallies) {
     if (tallies[v].so_far < tallies[v].total || !clipped(p, v) || s->write[k].mask) continue;
     bool again = false; /* the same value as a later input: once is enough */
     for (int j = k + 1; j < s->count; j++) again |= flows(p, s->in[j]) && cj_root(p, s->in[j]) == v;
-    if (!again && !cj_plan_act(p, (cj_act){.step = NONE, .from = v, .to = v, .add = NONE,
-                                           .mask = true}))
+    if (!again &&
+        !cj_plan_act(p, (cj_act){.step = NONE, .from = v, .to = v, .add = NONE, .mask = true}))
       return false;
   }
   return true;

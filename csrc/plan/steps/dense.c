@@ -1,0 +1,63 @@
+/* dense.c -- linear layers on rows. Inputs: x [B, in], weight [out, in], bias or none. */
+#include "kernels/dense.h"
+
+#include <stdio.h>
+
+#include "step.h"
+
+enum { X, WEIGHT, BIAS };
+
+static cj_dense there(const cj_plan *p, const cj_step *s, int64_t rows) {
+  return (cj_dense){rows, cj_size(p, s->in[WEIGHT], 1), cj_size(p, s->in[WEIGHT], 0)};
+}
+
+static cj_dense back(const cj_plan *p, const cj_step *s, int64_t rows) {
+  return (cj_dense){rows, cj_size(p, s->in[WEIGHT], 0), cj_size(p, s->in[WEIGHT], 1)};
+}
+
+static void dense_size(cj_plan *p, cj_step *s) {
+  const cj_dense d = there(p, s, p->rows), b = back(p, s, p->rows);
+  int64_t elements = padded(CJ_KERNEL(dense_packed)(&d));
+  if (s->write[X].mode != CJ_SKIP) elements += CJ_KERNEL(dense_packed)(&b);
+  s->packed = (size_t)elements * sizeof(real);
+  if (wanted(p, s->in[WEIGHT]) || wanted(p, s->in[BIAS]))
+    s->scratch = CJ_KERNEL(dense_weight_scratch)(&d);
+  snprintf(s->how, sizeof s->how, "product");
+}
+
+static void dense_pack(const cj_plan *p, const cj_step *s, void *packed) {
+  const cj_dense d = there(p, s, p->rows), b = back(p, s, p->rows);
+  const real *w = live_data(p, s->in[WEIGHT]);
+  CJ_KERNEL(dense_pack)(&d, w, false, packed);
+  if (s->write[X].mode == CJ_SKIP) return;
+  CJ_KERNEL(dense_pack)(&b, w, true, (real *)packed + padded(CJ_KERNEL(dense_packed)(&d)));
+}
+
+static void dense_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
+  const cj_dense d = there(p, s, f->rows);
+  const cj_dense_finish finish = {
+      .bias = live_data(p, s->in[BIAS]), .clip = p->values[s->out].clip, .signs = f->signs[s->out]};
+  CJ_KERNEL(dense_forward)
+  (&d, f->data[s->in[X]], (const real *)(void *)(p->packed + s->packed_at), &finish,
+   f->data[s->out]);
+}
+
+static void dense_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
+  const cj_dense d = there(p, s, f->rows), b = back(p, s, f->rows);
+  const real *gy = f->grad[s->out];
+  real *gw = wanted(p, s->in[WEIGHT]) ? f->grad[s->in[WEIGHT]] : NULL;
+  real *gb = wanted(p, s->in[BIAS]) ? f->grad[s->in[BIAS]] : NULL;
+  if (gw || gb) CJ_KERNEL(dense_weight)(&d, f->data[s->in[X]], gy, gw, gb, f->scratch);
+  if (s->write[X].mode == CJ_SKIP) return;
+  const cj_dense_finish finish = {.add = s->write[X].mode == CJ_ADD,
+                                  .mask = s->write[X].mask ? f->signs[s->in[X]] : NULL};
+  const real *packed = (const real *)(void *)(p->packed + s->packed_at);
+  CJ_KERNEL(dense_forward)
+  (&b, gy, packed + padded(CJ_KERNEL(dense_packed)(&d)), &finish, f->grad[s->in[X]]);
+}
+
+CJ_STEPS(dense) = {
+    {"dense", CJ_CLIPS | CJ_FINISHES | CJ_READS_INPUT, dense_size, dense_pack, dense_forward,
+     dense_backward},
+    {0},
+};
