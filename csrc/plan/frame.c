@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "autograd/tape.h"
 #include "core/memory.h"
 #include "core/threads.h"
 #include "plan/graph.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/cpu.h"
+#include "autograd/tape.h"
 #include "core/memory.h"
 #include "core/threads.h"
 #include "plan/graph.h"

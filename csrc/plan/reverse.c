@@ -4,6 +4,7 @@
  * ones add. A sum passes its gradient on unchanged to what it added: such a contribution is no work
  * of its own where the next writer can add it at the store. The last writer applies the signs of a
  * clipped value where it can; else an act does. */
+#include "autograd/tape.h"
 #include "core/memory.h"
 #include "plan/graph.h"
 
