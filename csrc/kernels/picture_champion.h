@@ -15,6 +15,10 @@ CJ_INLINE places places_all(int place) {
   return (places)_mm_set1_epi8((char)place);
 }
 
+CJ_INLINE places places_plus(places p, int more) {
+  return p + (uint8_t)more;
+}
+
 CJ_INLINE places places_choose(wins take, places a, places b) {
   return (places)_mm_mask_mov_epi8((__m128i)b, take, (__m128i)a);
 }
@@ -48,6 +52,12 @@ CJ_INLINE places places_all(int place) {
   places p;
 #pragma GCC unroll 8
   for (int k = 0; k < PIXEL_VECS; k++) p.v[k] = (wholes){0} + place;
+  return p;
+}
+
+CJ_INLINE places places_plus(places p, int more) {
+#pragma GCC unroll 8
+  for (int k = 0; k < PIXEL_VECS; k++) p.v[k] += more;
   return p;
 }
 
