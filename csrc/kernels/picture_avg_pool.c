@@ -6,9 +6,14 @@
 typedef struct pool {
   cj_window w;
   bool inside; /* divide by the pixels inside the image */
+  real scale;  /* else multiply by this */
   const cj_picture *x, *y, *gy, *gx;
   const cj_finish *f;
 } pool;
+
+static pool pool_of(const cj_window *w, bool divide_by_inside) {
+  return (pool){.w = *w, .inside = divide_by_inside, .scale = (real)1 / (real)(w->kh * w->kw)};
+}
 
 /* Pixels that a window has inside the image along one dimension. */
 static int64_t extent(int64_t window, int64_t k, int64_t stride, int64_t pad, int64_t size) {
@@ -19,7 +24,7 @@ static int64_t extent(int64_t window, int64_t k, int64_t stride, int64_t pad, in
 /* What the sum over window (i, j) of an image of h x w is multiplied by. */
 static real window_scale(const pool *s, int64_t i, int64_t j, int64_t h, int64_t w) {
   const cj_window *v = &s->w;
-  if (!s->inside) return (real)1 / (real)(v->kh * v->kw);
+  if (!s->inside) return s->scale;
   return (real)1 / (real)(extent(i, v->kh, v->stride_h, v->pad_h, h) *
                           extent(j, v->kw, v->stride_w, v->pad_w, w));
 }
@@ -55,7 +60,9 @@ static void pool_plane(const void *context, int64_t n, int64_t block) {
 
 void CJ_KERNEL(picture_avg_pool)(const cj_window *w, bool divide_by_inside, int64_t count,
                                  const cj_picture *x, const cj_picture *y) {
-  const pool s = {.w = *w, .inside = divide_by_inside, .x = x, .y = y};
+  pool s = pool_of(w, divide_by_inside);
+  s.x = x;
+  s.y = y;
   each_plane(count, y, pool_plane, &s);
 }
 
@@ -91,6 +98,9 @@ static void back_plane(const void *context, int64_t n, int64_t block) {
 void CJ_KERNEL(picture_avg_pool_back)(const cj_window *w, bool divide_by_inside, int64_t count,
                                       const cj_picture *gy, const cj_finish *f,
                                       const cj_picture *gx) {
-  const pool s = {.w = *w, .inside = divide_by_inside, .gy = gy, .gx = gx, .f = f};
+  pool s = pool_of(w, divide_by_inside);
+  s.gy = gy;
+  s.gx = gx;
+  s.f = f;
   each_plane(count, gx, back_plane, &s);
 }
