@@ -44,7 +44,7 @@ typedef struct run {
   const char *x;
   char *x_adv;
   cj_record *records;
-  cj_trace *trace;
+  cj_step_sums *trace;
   cj_report report;
   const cj_tensor *like; /* for sizes and type */
   /* Memory for one chunk. */
@@ -465,7 +465,7 @@ static void settle(run *r) {
 
 static cj_status run_chunk(run *r) {
   const bool random = r->a->random_start && r->a->steps > 0;
-  cj_trace *trace = r->trace;
+  cj_step_sums *trace = r->trace;
   memset(r->lanes, 0, (size_t)r->rows * sizeof(lane));
   memset(r->records, 0, (size_t)r->rows * sizeof(cj_record));
   memcpy(r->x_adv, r->x, (size_t)r->rows * r->bytes);
@@ -524,14 +524,14 @@ static void release(run *r) {
 
 cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, const int64_t *y,
                         const int64_t *targets, const int64_t *index, cj_tensor *x_adv,
-                        cj_record *records, cj_trace *trace, cj_report *report) {
+                        cj_record *records, cj_step_sums *trace, cj_report *report) {
   const int64_t samples = x->size[0];
   run r = {.a = a, .o = o, .like = x};
   if (samples == 0) return CJ_OK;
   CJ_TRY(cj_attack_check_box(x, &a->ball));
   r.n = cj_numel(x) / samples;
   r.bytes = (size_t)r.n * cj_dtype_bytes(x->dtype);
-  if (trace) memset(trace, 0, (size_t)(a->steps + 1) * sizeof(cj_trace));
+  if (trace) memset(trace, 0, (size_t)(a->steps + 1) * sizeof(cj_step_sums));
   cj_status status = prepare(&r);
   for (r.first = 0; status == CJ_OK && r.first < samples; r.first += a->batch) {
     r.rows = samples - r.first < a->batch ? samples - r.first : a->batch;

@@ -68,10 +68,10 @@ typedef struct cj_record {
 } cj_record;
 
 /* Sums over all samples after `step` steps of restart 0. */
-typedef struct cj_trace {
+typedef struct cj_step_sums {
   int64_t samples, correct, zeros; /* zeros: samples whose gradient was zero everywhere */
   double loss;
-} cj_trace;
+} cj_step_sums;
 
 /* What the model's answers told, beyond the samples. */
 typedef struct cj_report {
@@ -86,6 +86,6 @@ typedef struct cj_report {
  * finite; CJ_ESTOP when the user asked to stop; whatever the oracle reports. */
 cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, const int64_t *y,
                         const int64_t *targets, const int64_t *index, cj_tensor *x_adv,
-                        cj_record *records, cj_trace *trace, cj_report *report);
+                        cj_record *records, cj_step_sums *trace, cj_report *report);
 
 #endif

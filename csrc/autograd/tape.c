@@ -153,9 +153,10 @@ static cj_status prepare(cj_node **out, cj_tensor *y, const cj_op *op, int count
   return CJ_OK;
 }
 
-/* Runs forward into y, which has its memory. */
+/* Runs forward into y, which has its memory; a dry trace leaves it as it is. */
 static cj_status run(cj_node *n, cj_tensor *y) {
   const cj_op *op = n->op;
+  if (cj_trace_skips(op->flags & CJ_MUTATES, n->args.count, n->args.in)) return CJ_OK;
   const size_t bytes = op->scratch ? op->scratch(&n->args) : 0;
   if (bytes && !(n->args.scratch = cj_alloc(bytes)))
     return cj_fail(CJ_EMEM, "out of memory: %zu bytes of scratch were asked for", bytes);
@@ -248,6 +249,7 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
   if (count > 0 && in[0] && cj_repeats(in[0]))
     return cj_fail(CJ_EARG, "a view that repeats elements (expand) cannot be changed in place; "
                             "clone it first");
+  const bool skipped = cj_trace_skips(true, count, in);
   cj_node *n = NULL;
   cj_tensor y = {0}, target = *in[0];
   CJ_TRY(prepare(&n, &y, op, count, in, numbers, num, false));
@@ -257,6 +259,8 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
     status = cj_fail(CJ_ESHAPE, "the result, %s %s, does not fit in place of %s %s",
                      cj_dtype_name(y.dtype), cj_shape_text(got, &y), cj_dtype_name(target.dtype),
                      cj_shape_text(expected, &target));
+  } else if (skipped) {
+    status = CJ_OK;
   } else if (may_alias(op, count, in)) {
     cj_tensor_detach(&y, &target);
     status = run(n, &y);
@@ -265,7 +269,7 @@ static cj_status call_into(const cj_op *op, int count, const cj_tensor *const *i
     if (status == CJ_OK) status = run(n, &y);
     if (status == CJ_OK) status = copy_back(&target, &y);
   }
-  target.storage->version++;
+  if (!skipped) target.storage->version++;
   if (status == CJ_OK) cj_trace_call(op, true, count, in, numbers, num, in[0]);
   cj_tensor_drop(&y);
   cj_node_drop(n);

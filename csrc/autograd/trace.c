@@ -59,6 +59,26 @@ static cj_traced *new_call(int count, int numbers) {
   return c;
 }
 
+bool cj_trace_depends(const cj_tensor *x) {
+  const cj_trace *t = running;
+  if (!t) return false;
+  for (int64_t i = t->count - 1; i >= 0; i--)
+    if (t->calls[i]->depends && t->calls[i]->y.storage == x->storage) return true;
+  for (int k = 0; k < t->inputs; k++)
+    if (t->in[k]->storage == x->storage) return true;
+  return false;
+}
+
+static bool any_depends(int count, const cj_tensor *const *in) {
+  for (int i = 0; i < count; i++)
+    if (in[i] && cj_trace_depends(in[i])) return true;
+  return false;
+}
+
+bool cj_trace_skips(bool into, int count, const cj_tensor *const *in) {
+  return running && running->dry && (into || any_depends(count, in));
+}
+
 void cj_trace_call(const cj_op *op, bool into, int count, const cj_tensor *const *in, int numbers,
                    const double *num, const cj_tensor *y) {
   cj_trace *t = running;
@@ -70,6 +90,7 @@ void cj_trace_call(const cj_op *op, bool into, int count, const cj_tensor *const
   }
   c->op = op;
   c->into = into;
+  c->depends = any_depends(count, in);
   for (int i = 0; i < count; i++)
     if (in[i]) cj_tensor_share(&c->in[i], in[i]);
   if (numbers) memcpy((double *)(c->in + count), num, (size_t)numbers * sizeof *num);
@@ -85,6 +106,10 @@ void cj_trace_refuse(const char *format, ...) {
   va_end(list);
 }
 
+const char *cj_trace_refused(void) {
+  return running && running->refused[0] ? running->refused : NULL;
+}
+
 void cj_trace_look(const cj_tensor *t) {
   if (!running) return;
   for (int64_t i = running->count - 1; i >= 0; i--) {
@@ -93,6 +118,7 @@ void cj_trace_look(const cj_tensor *t) {
     cj_trace_refuse("it looks at elements of the result of %s", c->op->name);
     return;
   }
+  cj_trace_refuse("it looks at elements of a tensor");
 }
 
 bool cj_same_view(const cj_tensor *a, const cj_tensor *b) {

@@ -340,7 +340,7 @@ static void set_count(lua_State *L, const char *name, double value) {
 }
 
 /* One table a step, from step 0: { samples =, correct =, zeros =, loss = } (sums). */
-static void push_trace(lua_State *L, const cj_trace *trace, int64_t count) {
+static void push_trace(lua_State *L, const cj_step_sums *trace, int64_t count) {
   lua_createtable(L, (int)count, 0);
   for (int64_t s = 0; s < count; s++) {
     lua_createtable(L, 0, 4);
@@ -420,6 +420,7 @@ static int l_run(lua_State *L) {
   luaL_checktype(L, OPTIONS, LUA_TTABLE);
   if (!cj_dtype_float(x->dtype) || x->ndim < 2)
     raise_error(L, "attack: expected a float tensor [N, ...] for x, got %s", got(L, 2, text));
+  check_look(L, x);
   const int64_t n = x->size[0];
   read_options(L, &a);
   if (!a.direction) a.direct = direct;
@@ -431,7 +432,7 @@ static int l_run(lua_State *L) {
   cj_tensor *packed = push_tensor(L);
   check_status(L, cj_tensor_pack(packed, x));
   cj_record *records = lua_newuserdata(L, ((size_t)n + 1) * sizeof *records);
-  cj_trace *trace = lua_newuserdata(L, ((size_t)a.steps + 1) * sizeof *trace);
+  cj_step_sums *trace = lua_newuserdata(L, ((size_t)a.steps + 1) * sizeof *trace);
   memset(trace, 0, ((size_t)a.steps + 1) * sizeof *trace);
   job *j = push_job(L);
   j->name = option_text(L, "name", "attack");
@@ -493,6 +494,7 @@ static int l_project(lua_State *L) {
   char text[GOT_TEXT];
   const char *norm = check_text(L, 1, "attack_project", "norm", NULL);
   const cj_tensor *x0 = check_tensor(L, 2, "attack_project", "x0");
+  check_look(L, x0);
   const cj_tensor *v = check_tensor(L, 3, "attack_project", "v");
   const cj_ball ball = {check_number(L, 4, "attack_project", "eps"),
                         check_number(L, 5, "attack_project", "low"),
@@ -516,6 +518,7 @@ static int l_project(lua_State *L) {
 static int l_rows(lua_State *L) {
   char text[GOT_TEXT];
   const cj_tensor *t = check_tensor(L, 1, "attack_rows", "t");
+  check_look(L, t);
   const int64_t *places = NULL;
   const cj_tensor *list = check_tensor(L, 2, "attack_rows", "places");
   if (t->ndim < 1)
@@ -544,6 +547,7 @@ static int l_rows(lua_State *L) {
 static int l_direct(lua_State *L) {
   const char *name = check_text(L, 1, "attack_direct", "name", NULL);
   const cj_tensor *g = check_tensor(L, 2, "attack_direct", "g");
+  check_look(L, g);
   const cj_direction *d = cj_direction_find(name, g->dtype);
   if (!d || d->states || d->numbers || g->ndim < 1 || g->size[0] < 1)
     raise_error(L, "attack_direct: no direction \"%s\" of a batch of gradients alone", name);

@@ -134,6 +134,7 @@ static int l_backward(lua_State *L) {
   const cj_tensor *y = check_tensor(L, 1, "backward", "self");
   const cj_tensor *gy = opt_tensor(L, 2, "backward", "gradient");
   const bool keep = opt_boolean(L, 3, "backward", "keep", false);
+  refuse_trace(L, "it asks for gradients");
   lua_State *const before = walking;
   walking = L;
   const cj_status status = cj_backward(y, gy, keep);
@@ -146,6 +147,7 @@ static int l_backward(lua_State *L) {
 
 static void walk_grad(lua_State *L, const cj_tensor *y, const cj_tensor *gy, int n,
                       const cj_tensor **x, bool keep) {
+  refuse_trace(L, "it asks for gradients");
   cj_tensor *gx = lua_newuserdata(L, ((size_t)n + 1) * sizeof *gx);
   memset(gx, 0, (size_t)n * sizeof *gx);
   const int base = lua_gettop(L);

@@ -7,6 +7,7 @@
 #define CJ_BINDING_H
 
 #include "autograd/tape.h"
+#include "autograd/trace.h"
 #include "core/tensor.h"
 #include "lua/compat.h"
 
@@ -69,6 +70,10 @@ cj_tensor *push_new(lua_State *L, cj_dtype dtype, int ndim, const int64_t *size)
 cj_tensor *push_scalar(lua_State *L, const char *fn, cj_dtype dtype, double value);
 /* Raises unless t may be written to in place now; then counts the write. */
 void check_writable(lua_State *L, const cj_tensor *t, const char *fn);
+/* Somebody is about to look at elements of t, or does what `format` says: raises while a function
+ * is being traced for a plan, which could not do that again. */
+void check_look(lua_State *L, const cj_tensor *t);
+void refuse_trace(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Raises unless the value can be an element of that type exactly (fractions in integers). */
 void check_element(lua_State *L, const char *fn, cj_dtype dtype, double value);
 
@@ -100,6 +105,9 @@ void custom_sweep(lua_State *L);
 
 /* The next key of the global generator, a whole number below 2^53 (random.c). */
 double random_next(const char *purpose);
+/* The generator's seed and counter. */
+void random_save(uint64_t state[2]);
+void random_restore(const uint64_t state[2]);
 
 /* Each adds its functions to the module table on top of the stack. */
 void open_tensor(lua_State *L);

@@ -88,6 +88,7 @@ typedef cj_status (*write_function)(const char *path, const cj_tensor *t);
 static int write_tensor(lua_State *L, const char *fn, write_function f) {
   const char *path = check_path(L, 1, fn);
   const cj_tensor *t = check_tensor(L, 2, fn, "tensor");
+  check_look(L, t);
   cj_status status;
   RETRY(L, status, f(path, t));
   return done(L, status);
@@ -204,6 +205,7 @@ static cj_named *check_named(lua_State *L, const char *fn, int names, int tensor
     named[i].name = string_of(L, fn, names, (int)i + 1, "a tensor's name");
     lua_rawgeti(L, tensors, (int)i + 1);
     named[i].tensor = *check_tensor(L, -1, fn, named[i].name.text);
+    check_look(L, &named[i].tensor);
     lua_pop(L, 1);
   }
   return named;
@@ -283,6 +285,7 @@ static const cj_tensor *push_indices(lua_State *L, int i) {
 /* batch(images, labels, indices | from, count) -> float32 [B, C, H, W], int64 [B] */
 static int l_batch(lua_State *L) {
   const cj_tensor *images = check_tensor(L, 1, "batch", "images");
+  check_look(L, images);
   const cj_tensor *labels = check_tensor(L, 2, "batch", "labels");
   const cj_tensor *indices = push_indices(L, 3);
   cj_status status;

@@ -117,6 +117,7 @@ static int64_t push_level(lua_State *L, const cj_tensor *t, int d, int64_t at) {
 static const cj_tensor *push_packed(lua_State *L, int i, const char *fn) {
   cj_status status;
   const cj_tensor *t = check_tensor(L, i, fn, "self");
+  check_look(L, t);
   cj_tensor *packed = push_tensor(L);
   RETRY(L, status, cj_tensor_pack(packed, t));
   check_call(L, fn, status);

@@ -4,9 +4,21 @@
  * numbers do not depend on anything else. Seed and counter together are the whole state. */
 #include "lua/binding.h"
 
+#include <string.h>
+
 #include "core/random.h"
 
 static uint64_t seed = 0, counter = 0;
+
+void random_save(uint64_t state[2]) {
+  state[0] = seed;
+  state[1] = counter;
+}
+
+void random_restore(const uint64_t state[2]) {
+  seed = state[0];
+  counter = state[1];
+}
 
 double random_next(const char *purpose) {
   uint32_t words[4];
@@ -18,19 +30,27 @@ double random_next(const char *purpose) {
 
 /* random_seed(n): n whole, 0..2^53; the counter starts again. */
 static int l_seed(lua_State *L) {
+  refuse_trace(L, "it sets the generator of random numbers");
   seed = (uint64_t)check_integer(L, 1, "seed", "n", 0, INT64_C(1) << 53);
   counter = 0;
   return 0;
 }
 
+/* The next key for Lua; a trace can only repeat the keys of dropout. */
+static double next_key(lua_State *L, const char *purpose) {
+  if (strcmp(purpose, "dropout") != 0) refuse_trace(L, "it draws random numbers");
+  return random_next(purpose);
+}
+
 /* random_next(purpose) -> key */
 static int l_next(lua_State *L) {
-  lua_pushnumber(L, random_next(check_text(L, 1, "random_next", "purpose", NULL)));
+  lua_pushnumber(L, next_key(L, check_text(L, 1, "random_next", "purpose", NULL)));
   return 1;
 }
 
 /* random_state() -> seed, counter; random_restore(seed, counter) */
 static int l_state(lua_State *L) {
+  refuse_trace(L, "it reads the generator of random numbers");
   lua_pushnumber(L, (double)seed);
   lua_pushnumber(L, (double)counter);
   return 2;
@@ -40,6 +60,7 @@ static int l_restore(lua_State *L) {
   const int64_t limit = INT64_C(1) << 53;
   const int64_t a = check_integer(L, 1, "restore", "seed", 0, limit);
   const int64_t b = check_integer(L, 2, "restore", "counter", 0, limit);
+  refuse_trace(L, "it sets the generator of random numbers");
   seed = (uint64_t)a;
   counter = (uint64_t)b;
   return 0;
@@ -53,7 +74,7 @@ static cj_tensor *check_floats(lua_State *L, const char *fn) {
 }
 
 static cj_stream check_stream(lua_State *L, int i, const char *fn, const char *purpose) {
-  if (lua_isnoneornil(L, i)) return cj_stream_open((uint64_t)random_next(purpose), purpose, 0);
+  if (lua_isnoneornil(L, i)) return cj_stream_open((uint64_t)next_key(L, purpose), purpose, 0);
   const int64_t key = check_integer(L, i, fn, "key", 0, INT64_C(1) << 53);
   return cj_stream_open((uint64_t)key, purpose, 0);
 }

@@ -73,12 +73,17 @@ cj_tensor *push_scalar(lua_State *L, const char *fn, cj_dtype dtype, double valu
   return t;
 }
 
-void check_writable(lua_State *L, const cj_tensor *t, const char *fn) {
+static void check_off_tape(lua_State *L, const cj_tensor *t, const char *fn) {
   if (t->node && cj_grad_enabled())
     raise_error(L,
                 "%s: the tensor wants a gradient and cannot be changed in place; "
                 "use :detach() or cj.no_grad",
                 fn);
+}
+
+void check_writable(lua_State *L, const cj_tensor *t, const char *fn) {
+  check_off_tape(L, t, fn);
+  refuse_trace(L, "%s changes a tensor in place", fn);
   t->storage->version++;
 }
 
@@ -136,6 +141,7 @@ static int push_item(lua_State *L) {
   if (x->ndim == 0) raise_error(L, "index: a tensor without dimensions has no x[i]; use x:item()");
   const int64_t i = check_index(L, 2, "index", "x[i]", x->size[0]);
   if (x->ndim == 1 && !(x->node && cj_grad_enabled())) {
+    check_look(L, x);
     lua_pushnumber(L, cj_tensor_get(x, &i));
     return 1;
   }
@@ -158,16 +164,20 @@ static int l_index(lua_State *L) {
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* Copies from into t. Where both are views of one storage, a copy is made first. */
+/* Copies from into t by the operator for it, so that a trace sees it. */
 static void write_tensor(lua_State *L, cj_tensor *t, const cj_tensor *from, const char *fn) {
   cj_status status;
-  if (from->storage == t->storage && cj_same_shape(from, t)) {
-    cj_tensor *own = push_result(L, fn, from->dtype, from->ndim, from->size);
-    check_call(L, fn, cj_tensor_copy(own, from));
-    from = own;
+  cj_tensor *plain = push_tensor(L), *target = push_tensor(L);
+  cj_tensor_detach(plain, from);
+  cj_tensor_detach(target, t);
+  const cj_tensor *in[2] = {target, plain};
+  RETRY(L, status, cj_apply_into(cj_op_find("copy", t->dtype), 2, in, 0, NULL));
+  if (status == CJ_ESHAPE) {
+    char want[CJ_SHAPE_TEXT], have[CJ_SHAPE_TEXT];
+    raise_error(L, "%s: expected a source of sizes %s, got %s", fn, cj_shape_text(want, t),
+                cj_shape_text(have, from));
   }
-  RETRY(L, status, cj_tensor_copy(t, from));
-  check_call(L, fn, status);
+  check_status(L, status);
 }
 
 /* Writes the number or tensor at stack index i into t. */
@@ -176,7 +186,7 @@ static void write_value(lua_State *L, cj_tensor *t, int i, const char *fn) {
   const cj_tensor *from = test_tensor(L, i);
   if (from) {
     from = check_tensor(L, i, fn, "value");
-    check_writable(L, t, fn);
+    check_off_tape(L, t, fn);
     if (cj_repeats(t))
       raise_error(L, "%s: a view that repeats elements (expand) cannot be written to", fn);
     write_tensor(L, t, from, fn);
@@ -207,11 +217,13 @@ static void assign_item(lua_State *L) {
     raise_error(L, "index: a tensor without dimensions has no x[i]; use x:fill_(v)");
   const int64_t i = check_index(L, 2, "index", "x[i]", x->size[0]);
   if (x->node && cj_grad_enabled()) check_writable(L, x, "index");
+  refuse_trace(L, "x[i] = value changes a tensor in place");
   write_value(L, push_slice(L, x, i), 3, "index");
 }
 
 /* The leaf gets a copy: it adds to its gradient as to plain memory of its own. */
 static void assign_grad(lua_State *L, cj_tensor *t) {
+  refuse_trace(L, "it assigns a gradient");
   cj_tensor *g = opt_tensor(L, 3, "grad", "value");
   if (!t->node || !cj_is_leaf(t))
     raise_error(L, "grad: only a tensor made with requires_grad holds a gradient");
@@ -303,6 +315,7 @@ static int l_get(lua_State *L) {
   int64_t index[CJ_MAX_DIMS];
   const cj_tensor *t = check_tensor(L, 1, "get", "self");
   check_indices(L, t, "get", 0, index);
+  check_look(L, t);
   lua_pushnumber(L, cj_tensor_get(t, index));
   return 1;
 }

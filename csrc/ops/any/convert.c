@@ -1,4 +1,5 @@
-/* convert.c -- copies: of the same type (clone) and to another (to).
+/* convert.c -- copies: of the same type (clone), to another (to), and in the place of a tensor
+ * (copy).
  *
  * Floats become integers by cutting off the fraction; what does not fit becomes the nearest integer
  * that does, NaN becomes 0. Between the float types both copies carry gradients. */
@@ -89,6 +90,19 @@ static cj_status to_infer(cj_args *a, cj_tensor *y) {
   return cj_tensor_describe(y, (cj_dtype)dtype, a->in[0]->ndim, a->in[0]->size);
 }
 
+/* in[1] as y's type: x:copy_(source) is this, stored in x. */
+static cj_status copy_infer(cj_args *a, cj_tensor *y) {
+  char want[CJ_SHAPE_TEXT], have[CJ_SHAPE_TEXT];
+  if (!cj_same_shape(a->in[0], a->in[1]))
+    return cj_fail(CJ_ESHAPE, "expected a source of sizes %s, got %s",
+                   cj_shape_text(want, a->in[0]), cj_shape_text(have, a->in[1]));
+  return cj_infer_same(a, y);
+}
+
+static void copy_forward(const cj_args *a, cj_tensor *y) {
+  cj_tensor_copy(y, a->in[1]); /* of equal sizes: cannot fail */
+}
+
 static void to_forward(const cj_args *a, cj_tensor *y) {
   copy_with(a, y, y->dtype == CJ_REAL ? clone_run : runs[y->dtype]);
 }
@@ -128,6 +142,7 @@ enum { COPY = CJ_STRIDED | CJ_DROPS_INPUTS };
 
 CJ_OPS(convert) = {
     {"clone", 1, 0, cj_infer_same, clone_forward, IF_FLOAT(clone_backward), COPY, NULL},
+    {"copy", 2, 0, copy_infer, copy_forward, NULL, CJ_STRIDED | CJ_ELEMENTWISE, NULL},
     {"to", 1, 1, to_infer, to_forward, IF_FLOAT(to_backward), COPY, NULL},
     {0},
 };

@@ -36,10 +36,7 @@ function BatchNorm2d:init(channels, options)
 end
 
 function BatchNorm2d:forward(x)
-  if self.training then
-    local tracked = self.num_batches_tracked
-    tracked:fill_(tracked:item() + 1)
-  end
+  if self.training then self.num_batches_tracked:add_(1) end
   return cj.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
     self.training, self.momentum, self.eps)
 end

@@ -7,8 +7,7 @@ local module = require "conjugate.nn.module"
 local EPS = 1e-12
 
 local function unit(v)
-  local norm = v:mul(v):sum():item() ^ 0.5
-  return v / math.max(norm, EPS)
+  return v / v:mul(v):sum():sqrt():clamp(EPS, math.huge)
 end
 
 local function matrix(weight, dim)

@@ -11,6 +11,15 @@ local def = require "conjugate.ops.define"
 -- @source the behaviour of PyTorch
 def { name = "clone", args = { "x" }, inplace = false }
 
+--- The elements of a source in the type of x, cut from the tape; `x:copy_(source)` stores them in x.
+-- @function copy
+-- @tparam Tensor x gives the type; its elements do not matter
+-- @tparam Tensor source any type, sizes of x
+-- @treturn Tensor sizes and type of x, contiguous
+-- @raise "copy: expected a source of sizes [2, 2], got [3]"
+-- @source the behaviour of NumPy, but saturating
+def { name = "copy", args = { "x", "source" }, method = false }
+
 local function only_if_other(convert)
   return function(x, dtype)
     if dtype ~= nil and core.is_tensor(x) and x.dtype == dtype then return x end

@@ -60,3 +60,29 @@ describe("clone", function()
       { large = { check_op.numbers { 300, 200 } } })
   end)
 end)
+
+describe("copy", function()
+  it("takes a source over in the type of a tensor, scattered ones and views of itself too", function()
+    for _, from in ipairs(types) do
+      for _, into in ipairs(types) do
+        local source = cj.arange(0, 6, 1, from):reshape(2, 3)
+        local y = cj.copy(cj.ones({ 3, 2 }, into), source:t())
+        assert.equal(into, y.dtype)
+        assert.same(source:t():table(), y:table())
+        local wide = cj.zeros({ 3, 4 }, into)
+        wide:narrow(2, 2, 2):copy_(source:t())
+        assert.same({ { 0, 0, 3, 0 }, { 0, 1, 4, 0 }, { 0, 2, 5, 0 } }, wide:table())
+      end
+    end
+    local x = cj.arange(0, 6)
+    x:narrow(1, 2, 5):copy_(x:narrow(1, 1, 5))
+    assert.same({ 0, 0, 1, 2, 3, 4 }, x:table())
+  end)
+
+  it("is cut from the tape, and wants equal sizes", function()
+    local x = cj.tensor({ 1, 2 }, { requires_grad = true })
+    assert.is_false(cj.copy(cj.zeros { 2 }, x).requires_grad)
+    assert.error_matches(function() cj.copy(x, cj.zeros { 3 }) end,
+      "copy: expected a source of sizes %[2%], got %[3%]")
+  end)
+end)

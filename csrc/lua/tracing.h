@@ -1,0 +1,27 @@
+/* tracing.h -- calls a Lua function once to write down what it does. */
+#ifndef CJ_TRACING_H
+#define CJ_TRACING_H
+
+#include "lua/binding.h"
+
+enum { CJ_MOST_INPUTS = 8, CJ_MOST_RESULTS = 8 };
+
+/* One traced call. A userdata owns it: push_tracing before, everything is given back with it. */
+typedef struct tracing {
+  cj_trace trace;
+  int inputs, outputs;
+  cj_tensor in_own[CJ_MOST_INPUTS], out_own[CJ_MOST_RESULTS];
+  const cj_tensor *in[CJ_MOST_INPUTS], *out[CJ_MOST_RESULTS];
+} tracing;
+
+tracing *push_tracing(lua_State *L);
+/* Gives everything back now. */
+void drop_tracing(tracing *t);
+
+/* Calls the function at index f with the tensors of the list at index list, recording on. train:
+ * gradients of parameters will be asked for, else those of the inputs. dry: as cj_trace says. The
+ * generator of random numbers is left as it was. Errors of the function are raised; a trace without
+ * a plan has its reason in t->trace.refused. */
+void trace_call(lua_State *L, tracing *t, int f, int list, bool train, bool dry);
+
+#endif
