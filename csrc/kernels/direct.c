@@ -33,7 +33,8 @@ enum { TILE_BLOCKS = 1 };
 #else
 #define CJ_TILE_PIXELS 1
 #endif
-enum { TILE_PIXELS = CJ_TILE_PIXELS };
+/* Up to TILE_PIXELS any number; up to MOST_PIXELS, at one block, multiples of four. */
+enum { TILE_PIXELS = CJ_TILE_PIXELS, MOST_PIXELS = TILE_BLOCKS * TILE_PIXELS };
 
 /* One dimension of a phase. */
 typedef struct span {
@@ -258,26 +259,33 @@ void CJ_KERNEL(direct_input_pack)(const cj_conv *s, const real *w, const real *s
 typedef struct reach {
   int64_t channels, plane, row; /* of the source */
   int64_t taps_h, taps_w;
+  int64_t ahead; /* from a pixel to what the next tile will probably read there */
 } reach;
 
 /* sums[pixel][register] of all taps; at[pixel] is what the first tap reads. */
 CJ_INLINE void tile_body(const int pixels, const int vecs, const reach *g, const real *const *at,
                          const real *weights, real *sums) {
-  vec sum[TILE_PIXELS][TILE_BLOCKS * PIXEL_VECS];
-#pragma GCC unroll 16
+  vec sum[MOST_PIXELS][TILE_BLOCKS * PIXEL_VECS];
+#pragma GCC unroll 28
   for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 8
     for (int j = 0; j < vecs; j++) sum[i][j] = (vec){0};
   for (int64_t first = 0, block = 0; first < g->channels; first += BLOCK, block += g->plane) {
-    const int64_t depth = g->channels - first < BLOCK ? g->channels - first : BLOCK;
-    for (int64_t r = 0; r < g->taps_h; r++)
-      for (int64_t s = 0; s < g->taps_w; s++) {
+    /* The taps of a row read neighbours, so with all 16 channels they are one long run. */
+    const bool full = g->channels - first >= BLOCK;
+    const int64_t runs = full ? 1 : g->taps_w;
+    const int64_t depth = full ? g->taps_w * BLOCK : g->channels - first;
+    for (int64_t r = 0; r < g->taps_h; r++) {
+      if (r + 1 == g->taps_h)
+#pragma GCC unroll 28
+        for (int i = 0; i < pixels; i++) __builtin_prefetch(at[i] + block + r * g->row + g->ahead);
+      for (int64_t s = 0; s < runs; s++) {
         const int64_t place = block + r * g->row + s * BLOCK;
         for (int64_t k = place; k < place + depth; k++, weights += vecs * LANES) {
           vec column[TILE_BLOCKS * PIXEL_VECS];
 #pragma GCC unroll 8
           for (int j = 0; j < vecs; j++) column[j] = vec_load(weights + j * LANES);
-#pragma GCC unroll 16
+#pragma GCC unroll 28
           for (int i = 0; i < pixels; i++) {
             const vec factor = vec_all(at[i][k]);
 #pragma GCC unroll 8
@@ -285,8 +293,9 @@ CJ_INLINE void tile_body(const int pixels, const int vecs, const reach *g, const
           }
         }
       }
+    }
   }
-#pragma GCC unroll 16
+#pragma GCC unroll 28
   for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 8
     for (int j = 0; j < vecs; j++) vec_store(sums + (i * vecs + j) * LANES, sum[i][j]);
@@ -316,6 +325,9 @@ static void tile(int pixels, int blocks, const reach *g, const real *const *at, 
 #if CJ_TILE_PIXELS >= 14
     TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
+#if defined(CJ_ISA_avx512) && defined(CJ_TYPE_f32)
+    TILE(16, 1) TILE(20, 1) TILE(24, 1) TILE(28, 1)
+#endif
   default: return; /* no such tile */
     /* clang-format on */
   }
@@ -326,9 +338,9 @@ typedef struct run_job {
   const cj_picture *from, *to;
   const cj_finish *f;
   const real *packed;
-  int64_t batch, chunk; /* images; of a chunk */
-  int64_t parts;        /* of the pixels of a chunk */
-  int64_t shares;       /* of the groups */
+  int64_t batch;
+  int64_t parts;  /* of the pixels of each phase */
+  int64_t shares; /* of the groups */
 } run_job;
 
 /* Pixels of a phase are numbered over images, rows and columns. */
@@ -371,19 +383,31 @@ static void tile_finish(const run_job *job, const phase *p, pixel q, int pixels,
   }
 }
 
+/* Pixels of the next tile when so many are left: tiles are of nearly equal size. */
+static int tile_pixels(int64_t left, int64_t blocks) {
+  const int64_t limit = blocks == 1 ? MOST_PIXELS : TILE_PIXELS;
+  const int64_t tiles = (left + limit - 1) / limit;
+  const int64_t pixels = (left + tiles - 1) / tiles;
+  if (pixels <= TILE_PIXELS) return (int)pixels;
+  const int64_t rounded = (pixels + 3) / 4 * 4;
+  return rounded <= left ? (int)rounded : TILE_PIXELS;
+}
+
 /* One group of channels of pixels [first, end) of a phase. */
 static void run_group(const run_job *job, const phase *p, int64_t group, int64_t first,
                       int64_t end) {
   const int64_t taps = p->h.taps * p->w.taps, block = group * TILE_BLOCKS;
   const int64_t blocks = least(TILE_BLOCKS, blocks_of(job->l->to) - block);
-  const reach g = {taps > 0 ? job->l->from : 0, picture_plane(job->from), picture_row(job->from),
-                   p->h.taps, p->w.taps};
+  const reach g = {taps > 0 ? job->l->from : 0,
+                   picture_plane(job->from),
+                   picture_row(job->from),
+                   p->h.taps,
+                   p->w.taps,
+                   (blocks == 1 ? MOST_PIXELS : TILE_PIXELS) * p->w.from_step * BLOCK};
   const real *weights = job->packed + p->packed + block * BLOCK * taps * job->l->from;
   while (first < end) {
-    /* Tiles of nearly equal size. */
-    const int64_t tiles = (end - first + TILE_PIXELS - 1) / TILE_PIXELS;
-    const int pixels = (int)((end - first + tiles - 1) / tiles);
-    const real *at[TILE_PIXELS];
+    const int pixels = tile_pixels(end - first, blocks);
+    const real *at[MOST_PIXELS];
     real sums[TILE_PIXELS * TILE_BLOCKS * BLOCK] __attribute__((aligned(CJ_VEC_BYTES)));
     const pixel q = pixel_of(p, first);
     tile_gather(job, p, q, pixels, at);
@@ -394,39 +418,42 @@ static void run_group(const run_job *job, const phase *p, int64_t group, int64_t
   }
 }
 
-/* A piece is some images, a part of their pixels and a share of the groups. */
+/* Where a part of so many pixels begins; only the last one has an odd number of them. */
+static int64_t part_begin(int64_t pixels, int64_t part, int64_t parts) {
+  return part == parts ? pixels : pixels * part / parts / MOST_PIXELS * MOST_PIXELS;
+}
+
+/* A piece is a part of the pixels and a share of the groups. */
 static void run_piece(void *context, int64_t piece) {
   const run_job *job = context;
-  const int64_t share = piece % job->shares, part = piece / job->shares % job->parts;
-  const int64_t image = piece / job->shares / job->parts * job->chunk;
-  const int64_t images = least(job->chunk, job->batch - image), groups = group_count(job->l);
+  const int64_t share = piece % job->shares, part = piece / job->shares;
+  const int64_t groups = group_count(job->l);
   phase p = {0};
   for (int64_t number = 0; number < phase_count(job->l); number++) {
     p = phase_next(job->l, p, number);
-    const int64_t plane = p.h.count * p.w.count, all = images * plane;
-    const int64_t first = image * plane + all * part / job->parts;
-    const int64_t end = image * plane + all * (part + 1) / job->parts;
+    const int64_t pixels = job->batch * p.h.count * p.w.count;
+    const int64_t first = part_begin(pixels, part, job->parts);
+    const int64_t end = part_begin(pixels, part + 1, job->parts);
     for (int64_t g = groups * share / job->shares; g < groups * (share + 1) / job->shares; g++)
       run_group(job, &p, g, first, end);
   }
 }
 
-/* A chunk's source stays in the cache while all weights pass by; and weights pass by for so many
- * pixels that fetching them costs little. Few chunks are cut further, for more threads. */
-enum { CHUNK_BYTES = 256 << 10, CHUNK_PIXELS = 8 * TILE_PIXELS, PIECES = 8 };
+/* The source of a part stays in the cache while all weights pass by, and weights pass by for so
+ * many pixels that fetching them costs little. Few parts are cut further, for more threads. */
+enum { PART_BYTES = 256 << 10, PART_LEAST = 8 * TILE_PIXELS, PART_MOST = 32 * TILE_PIXELS };
+enum { PIECES = 8 };
 
 static void layer_run(const layer *l, int64_t batch, const cj_picture *from, const real *packed,
                       const cj_finish *f, const cj_picture *to) {
   const int64_t bytes = picture_blocks(from) * picture_plane(from) * (int64_t)sizeof(real);
-  const int64_t plane = (to->height * to->width + phase_count(l) - 1) / phase_count(l);
-  const int64_t chunk = most(1, most(CHUNK_BYTES / bytes, CHUNK_PIXELS / plane));
-  const int64_t chunks = (batch + chunk - 1) / chunk;
-  const int64_t pixels = least(batch, chunk) * plane;
-  run_job job = {l, from, to, f, packed, batch, chunk, 1, 1};
-  if (chunks == 0) return;
-  job.parts = most(1, least(PIECES / chunks, pixels / (2 * TILE_PIXELS)));
-  job.shares = most(1, least(PIECES / (chunks * job.parts), group_count(l)));
-  cj_parallel(chunks * job.parts * job.shares, run_piece, &job);
+  const int64_t plane = to->height * to->width / phase_count(l) + 1;
+  const int64_t fits = PART_BYTES * plane / bytes;
+  const int64_t size = most(PART_LEAST, least(fits, PART_MOST));
+  run_job job = {l, from, to, f, packed, batch, (batch * plane + size - 1) / size, 1};
+  if (batch == 0) return;
+  job.shares = most(1, least(PIECES / job.parts, group_count(l)));
+  cj_parallel(job.parts * job.shares, run_piece, &job);
 }
 
 void CJ_KERNEL(direct_forward)(const cj_conv *s, const cj_picture *x, const real *packed,
