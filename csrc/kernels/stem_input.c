@@ -7,10 +7,11 @@
  * four neighbours, each anywhere in the image, so that rows of any width fill them; a pixel of gy
  * feeds its neighbours in a run from a register. Columns of gx that meet the same kernel columns,
  * their distance a multiple of the stride, count as neighbours. */
-#include "kernels/finish.h"
-#include "kernels/stem.h"
+#include <string.h>
 
 #include "core/threads.h"
+#include "kernels/simd.h"
+#include "kernels/stem.h"
 
 enum { RUN = LANES < 4 ? LANES : 4, RUNS = LANES / RUN, MOST_TAPS = 5 };
 
@@ -84,22 +85,41 @@ CJ_INLINE void row_body(const int taps, const runs *u, int64_t at, const real *w
     }
 }
 
+/* Constant arguments of shuffles: f(lane, half) for all lanes. */
+#define LANES_2(f, h) f(0, h), f(1, h)
+#define LANES_4(f, h) LANES_2(f, h), f(2, h), f(3, h)
+#define LANES_8(f, h) LANES_4(f, h), f(4, h), f(5, h), f(6, h), f(7, h)
+#define LANES_16(f, h)                                                                             \
+  LANES_8(f, h), f(8, h), f(9, h), f(10, h), f(11, h), f(12, h), f(13, h), f(14, h), f(15, h)
+#if CJ_VEC_BYTES == 64 && defined(CJ_TYPE_f32)
+#define EACH_LANE LANES_16
+#elif CJ_VEC_BYTES == 64 || (CJ_VEC_BYTES == 32 && defined(CJ_TYPE_f32))
+#define EACH_LANE LANES_8
+#elif CJ_VEC_BYTES == 32 || defined(CJ_TYPE_f32)
+#define EACH_LANE LANES_4
+#else
+#define EACH_LANE LANES_2
+#endif
+
+/* Halves of groups of 2 * half lanes: of a the lower and of b the upper one where they are, or of a
+ * the upper and of b the lower one, exchanged. */
+#define KEEP(lane, half) ((lane) & (half) ? LANES + (lane) : (lane))
+#define CROSS(lane, half) ((lane) & (half) ? LANES + (lane) - (half) : (lane) + (half))
+#define FOLD(half)                                                                                 \
+  for (int i = 0; i < (half) && (half) < LANES; i++)                                               \
+  sum[i] = __builtin_shuffle(sum[i], sum[i + (half)], (wholes){EACH_LANE(KEEP, half)}) +           \
+           __builtin_shuffle(sum[i], sum[i + (half)], (wholes){EACH_LANE(CROSS, half)})
+
 /* Lane i of the result is the sum of sum[i]'s lanes: registers are added in pairs, each giving half
  * of the lanes, until one is left. */
 CJ_INLINE vec fold(vec sum[LANES]) {
-#pragma GCC unroll 4
-  for (int half = LANES / 2; half > 0; half /= 2) {
-    wholes keep, cross;
-#pragma GCC unroll 16
-    for (int i = 0; i < LANES; i++) {
-      keep[i] = i & half ? LANES + i : i;
-      cross[i] = i & half ? LANES + i - half : i + half;
-    }
 #pragma GCC unroll 8
-    for (int i = 0; i < half; i++)
-      sum[i] = __builtin_shuffle(sum[i], sum[i + half], keep) +
-               __builtin_shuffle(sum[i], sum[i + half], cross);
-  }
+  FOLD(8);
+#pragma GCC unroll 4
+  FOLD(4);
+#pragma GCC unroll 2
+  FOLD(2);
+  FOLD(1);
   return sum[0];
 }
 
@@ -142,41 +162,51 @@ static void runs_sums(const input *k, const phase *v, const phase *h, const runs
   vec_store(to, sum);
 }
 
-/* Run q of a phase of image n: its row, its first pixel, and the first that no run before it has.
- */
+/* A run of a phase: its row, its first pixel, and the first that no run before it has. */
 typedef struct place {
   int64_t row, column, fresh;
 } place;
 
-static place place_of(const phase *h, int64_t per_row, int64_t q) {
-  const int64_t fresh = q % per_row * RUN;
-  return (place){q / per_row, max64(0, min64(fresh, h->count - RUN)), fresh};
+static place next_place(const phase *h, const place *p) {
+  place next = {p->row, 0, p->fresh + RUN};
+  if (next.fresh >= h->count) next = (place){p->row + 1, 0, 0};
+  next.column = max64(0, min64(next.fresh, h->count - RUN));
+  return next;
 }
 
-static void store_run(const input *k, const phase *v, const phase *h, const place *p, int64_t n,
-                      int64_t c, const real *value) {
-  const cj_conv *s = k->s;
-  real *row = k->gx + ((n * s->c_in + c) * s->h + v->first + p->row * s->stride_h) * s->w;
-  for (int64_t j = p->fresh; j < min64(h->count, p->column + RUN); j++) {
-    real *to = row + h->first + j * s->stride_w;
-    *to = k->add ? *to + value[j - p->column] : value[j - p->column];
-  }
+static void store_run(const input *k, const phase *h, const place *p, real *row,
+                      const real *value) {
+  const int64_t step = k->s->stride_w;
+  real *to = row + h->first + p->column * step;
+  if (!k->add && step == 1 && p->fresh == p->column && h->count - p->column >= RUN)
+    memcpy(to, value, RUN * sizeof *to);
+  else
+    for (int64_t j = p->fresh - p->column; j < min64(RUN, h->count - p->column); j++)
+      to[j * step] = k->add ? to[j * step] + value[j] : value[j];
 }
 
 static void phase_image(const input *k, const phase *v, const phase *h, int64_t n) {
-  const int64_t per_row = divide_up(h->count, RUN), count = v->count * per_row;
-  for (int64_t first = 0; first < count; first += RUNS) {
+  const cj_conv *s = k->s;
+  const int64_t plane = s->h * s->w;
+  real *gx = k->gx + n * s->c_in * plane + v->first * s->w;
+  place next = {0, 0, 0};
+  while (next.row < v->count) {
     place at[RUNS];
     runs u;
-    for (int q = 0; q < RUNS; q++) { /* runs past the last repeat it */
-      at[q] = place_of(h, per_row, min64(first + q, count - 1));
-      u.from[q] = picture_at(k->gy, n, 0, v->source + at[q].row, h->source + at[q].column);
+    int count = 0;
+    for (int q = 0; q < RUNS; q++) { /* what is past the last run repeats it */
+      if (next.row < v->count) {
+        at[count++] = next;
+        next = next_place(h, &next);
+      }
+      const place *p = &at[count - 1];
+      u.from[q] = picture_at(k->gy, n, 0, v->source + p->row, h->source + p->column);
     }
-    for (int64_t c = 0; c < k->s->c_in; c++) {
+    for (int64_t c = 0; c < s->c_in; c++) {
       real value[LANES];
       runs_sums(k, v, h, &u, c, value);
-      for (int q = 0; q < min64(RUNS, count - first); q++)
-        store_run(k, v, h, &at[q], n, c, value + q * RUN);
+      for (int q = 0; q < count; q++)
+        store_run(k, h, &at[q], gx + c * plane + at[q].row * s->stride_h * s->w, value + q * RUN);
     }
   }
 }
