@@ -31,4 +31,11 @@ size_t CJ_KERNEL(winograd_scratch)(const cj_conv *s, int slots);
 void CJ_KERNEL(winograd_forward)(const cj_conv *s, const cj_picture *x, const real *packed,
                                  const cj_finish *f, const cj_picture *y, void *scratch, int slots);
 
+/* gw and gb as direct_weight, for layers for which winograd_suits holds. The bound of
+ * |result - exact| / max over gw of sum |x| |gy| is winograd_error too.
+ * scratch: winograd_weight_scratch(s) bytes. */
+size_t CJ_KERNEL(winograd_weight_scratch)(const cj_conv *s);
+void CJ_KERNEL(winograd_weight)(const cj_conv *s, const cj_picture *x, const cj_picture *gy,
+                                real *gw, real *gb, void *scratch);
+
 #endif

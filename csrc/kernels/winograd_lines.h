@@ -82,4 +82,21 @@ CJ_INLINE void line_out(const int points, const int outputs, const vec *m, vec *
   }
 }
 
+/* The transpose of line_out: v[q] = sum over j of q^j y[j]. */
+CJ_INLINE void line_back(const int points, const int outputs, const vec *y, vec *v) {
+  v[0] = y[0];
+#pragma GCC unroll 3
+  for (int i = 0; i < points / 2 - 1; i++) {
+    const double p = WINOGRAD_VALUE(points, i), pp = p * p;
+    vec even = y[outputs - 2], odd = y[outputs - 1];
+#pragma GCC unroll 2
+    for (int j = outputs - 4; j >= 0; j -= 2) {
+      even = plus_times(y[j], pp, even);
+      odd = plus_times(y[j + 1], pp, odd);
+    }
+    line_pair(even, odd, p, v + 1 + 2 * i);
+  }
+  v[points - 1] = y[outputs - 1];
+}
+
 #endif

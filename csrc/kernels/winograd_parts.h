@@ -62,4 +62,16 @@ void CJ_KERNEL(winograd_products)(const cj_winograd *a, int64_t group, int64_t c
 void CJ_KERNEL(winograd_out)(const cj_winograd *a, int64_t group, int64_t first, int64_t count,
                              const real *m, const cj_finish *f, const cj_picture *y);
 
+/* The weight gradient is the transpose of all that: gw = G^T [sum over tiles of V . W] G with
+ * W = A gy A^T, [point][block of y][tile][16]; points are a->m_point apart. Adds the sum of gy to
+ * sums [blocks of y][16]. */
+void CJ_KERNEL(winograd_back)(const cj_winograd *a, const cj_picture *gy, int64_t first,
+                              int64_t count, real *w, real *sums);
+/* The products of one point, over all tiles of a chunk, in the layout of packed weights: stored,
+ * or added. */
+void CJ_KERNEL(winograd_outer)(const cj_winograd *a, int64_t point, int64_t count, const real *v,
+                               const real *w, bool add, real *sums);
+/* gw += G^T sums G. */
+void CJ_KERNEL(winograd_unpack)(const cj_conv *s, const cj_winograd *a, const real *sums, real *gw);
+
 #endif

@@ -1,4 +1,5 @@
-/* winograd_tile.c -- tiles of x to points (B^T x B), and from points to tiles of y (A^T m A). */
+/* winograd_tile.c -- tiles of x to points (B^T x B), from points to tiles of y (A^T m A), and tiles
+ * of gy to points (A gy A^T). */
 #include "kernels/winograd_lines.h"
 #include "kernels/winograd_parts.h"
 
@@ -30,15 +31,21 @@ typedef struct window {
 
 static const real zeros[MAX_POINTS * BLOCK];
 
-CJ_INLINE void window_at(const cj_winograd *a, const int points, const cj_picture *x, int64_t block,
-                         const place *p, window *w) {
-  const int64_t top = p->i * a->outputs - a->pad_h, left = p->j * a->outputs - a->pad_w;
+/* size: rows and columns of the tile, whose corner is at (top, left). */
+CJ_INLINE void window_at(const int size, const cj_picture *x, int64_t n, int64_t block, int64_t top,
+                         int64_t left, window *w) {
   w->from = left < 0 ? -left : 0;
-  w->end = left + points > x->width ? x->width - left : points;
+  w->end = left + size > x->width ? x->width - left : size;
 #pragma GCC unroll 8
-  for (int i = 0; i < points; i++)
+  for (int i = 0; i < size; i++)
     w->row[i] =
-        top + i >= 0 && top + i < x->height ? picture_at(x, p->n, block, top + i, left) : zeros;
+        top + i >= 0 && top + i < x->height ? picture_at(x, n, block, top + i, left) : zeros;
+}
+
+CJ_INLINE void window_column(const int size, const window *w, int j, int l, vec *line) {
+  const bool inside = j >= w->from && j < w->end;
+#pragma GCC unroll 8
+  for (int i = 0; i < size; i++) line[i] = inside ? vec_load(w->row[i] + j * BLOCK + l) : (vec){0};
 }
 
 CJ_INLINE void tile_in(const int points, const window *w, real *v, int64_t v_point) {
@@ -47,11 +54,7 @@ CJ_INLINE void tile_in(const int points, const window *w, real *v, int64_t v_poi
 #pragma GCC unroll 8
     for (int j = 0; j < points; j++) {
       vec line[MAX_POINTS];
-      const bool inside = j >= w->from && j < w->end;
-#pragma GCC unroll 8
-      for (int i = 0; i < points; i++) {
-        line[i] = inside ? vec_load(w->row[i] + j * BLOCK + l) : (vec){0};
-      }
+      window_column(points, w, j, l, line);
       line_in(points, line, down[j]);
     }
 #pragma GCC unroll 8
@@ -71,7 +74,7 @@ CJ_INLINE void tiles_in(const cj_winograd *a, const int points, const cj_picture
   place p = place_at(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
-    window_at(a, points, x, block, &p, &w);
+    window_at(points, x, p.n, block, p.i * a->outputs - a->pad_h, p.j * a->outputs - a->pad_w, &w);
     tile_in(points, &w, v + t * BLOCK, a->v_point);
   }
 }
@@ -141,4 +144,55 @@ void CJ_KERNEL(winograd_out)(const cj_winograd *a, int64_t group, int64_t first,
     else
       tiles_out(a, 8, 6, block, first, count, m, f, y);
   }
+}
+
+/* --- back ------------------------------------------------------------------------------------ */
+
+/* sums: of the block's gy, per channel. */
+CJ_INLINE void tile_back(const int points, const int outputs, const window *w, real *to,
+                         int64_t point, real *sums) {
+  for (int l = 0; l < BLOCK; l += LANES) {
+    vec down[MAX_POINTS][MAX_POINTS]; /* [column][point] */
+    vec sum = vec_load(sums + l);
+#pragma GCC unroll 8
+    for (int j = 0; j < outputs; j++) {
+      vec line[MAX_POINTS];
+      window_column(outputs, w, j, l, line);
+#pragma GCC unroll 8
+      for (int i = 0; i < outputs; i++) sum += line[i];
+      line_back(points, outputs, line, down[j]);
+    }
+    vec_store(sums + l, sum);
+#pragma GCC unroll 8
+    for (int i = 0; i < points; i++) {
+      vec line[MAX_POINTS], v[MAX_POINTS];
+#pragma GCC unroll 8
+      for (int j = 0; j < outputs; j++) line[j] = down[j][i];
+      line_back(points, outputs, line, v);
+#pragma GCC unroll 8
+      for (int j = 0; j < points; j++) vec_store(to + (i * points + j) * point + l, v[j]);
+    }
+  }
+}
+
+CJ_INLINE void tiles_back(const cj_winograd *a, const int points, const int outputs,
+                          const cj_picture *gy, int64_t block, int64_t first, int64_t count,
+                          real *to, real *sums) {
+  place p = place_at(a, first);
+  for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
+    window w;
+    window_at(outputs, gy, p.n, block, p.i * outputs, p.j * outputs, &w);
+    tile_back(points, outputs, &w, to + t * BLOCK, a->m_point, sums);
+  }
+}
+
+void CJ_KERNEL(winograd_back)(const cj_winograd *a, const cj_picture *gy, int64_t first,
+                              int64_t count, real *w, real *sums) {
+  for (int64_t block = 0; block < a->to; block++, w += a->chunk * BLOCK, sums += BLOCK)
+    if (a->points == 6)
+      tiles_back(a, 6, 4, gy, block, first, count, w, sums);
+    else if (a->outputs == 4)
+      tiles_back(a, 8, 4, gy, block, first, count, w, sums);
+    else
+      tiles_back(a, 8, 6, gy, block, first, count, w, sums);
 }

@@ -214,7 +214,239 @@ static void test_shapes(void) {
   }
 }
 
+/* --- weight gradient ------------------------------------------------------------------------- */
+
+/* gw [c_out, c_in, k, k] and sums of absolute values; gb [c_out]. */
+static void exact_weight(const cj_conv *s, const real *x, const real *gy, double *gw, double *size,
+                         double *gb) {
+  const int64_t taps = s->kh * s->kw, pixels = s->oh * s->ow;
+  for (int64_t o = 0; o < s->c_out; o++) gb[o] = 0;
+  for (int64_t at = 0; at < s->c_out * s->c_in * taps; at++) gw[at] = size[at] = 0;
+  for (int64_t n = 0; n < s->batch; n++)
+    for (int64_t o = 0; o < s->c_out; o++)
+      for (int64_t p = 0; p < pixels; p++) {
+        const double g = (double)gy[(n * s->c_out + o) * pixels + p];
+        gb[o] += g;
+        for (int64_t at = 0; at < s->c_in * taps; at++) {
+          const int64_t i = p / s->ow - s->pad_h + at % taps / s->kw;
+          const int64_t j = p % s->ow - s->pad_w + at % s->kw;
+          if (i < 0 || j < 0 || i >= s->h || j >= s->w) continue;
+          const double v = g * (double)x[((n * s->c_in + at / taps) * s->h + i) * s->w + j];
+          gw[o * s->c_in * taps + at] += v;
+          size[o * s->c_in * taps + at] += fabs(v);
+        }
+      }
+}
+
+static void run_weight(const cj_conv *s, const canvas *x, const canvas *gy, real *gw, real *gb) {
+  const size_t bytes = CJ_KERNEL(winograd_weight_scratch)(s);
+  char *scratch = aligned_alloc(64, bytes + 64);
+  memset(scratch, 0xFF, bytes + 64);
+  CJ_KERNEL(winograd_weight)(s, &x->p, &gy->p, gw, gb, scratch);
+  for (size_t i = 0; i < 64; i++) CHECK((unsigned char)scratch[bytes + i] == 0xFF);
+  free(scratch);
+}
+
+/* Added to what is there; with one of the two left out the other has the same bytes. */
+static double test_weight(const cj_conv *s, kind k) {
+  const int64_t weights = s->c_in * s->c_out * s->kh * s->kw;
+  real *plain_x = values(s->batch * s->c_in * s->h * s->w, k);
+  real *plain_gy = values(s->batch * s->c_out * s->oh * s->ow, k == RANGE ? RANGE : SIGNED);
+  canvas x = canvas_of(plain_x, s->batch, s->c_in, s->h, s->w, 0, 16);
+  canvas gy = canvas_of(plain_gy, s->batch, s->c_out, s->oh, s->ow, 1, 0);
+  double *gw = malloc((size_t)(2 * weights + s->c_out) * sizeof *gw);
+  double *size = gw + weights, *gb = size + weights;
+  real *got = calloc((size_t)(2 * (weights + s->c_out)), sizeof *got), *got_b = got + weights;
+  real *other = got_b + s->c_out, *other_b = other + weights;
+  exact_weight(s, plain_x, plain_gy, gw, size, gb);
+  run_weight(s, &x, &gy, got, got_b);
+  run_weight(s, &x, &gy, other, NULL);
+  run_weight(s, &x, &gy, NULL, other_b);
+  CHECK(memcmp(got, other, (size_t)(weights + s->c_out) * sizeof *got) == 0);
+  double error = 0, scale = largest(size, weights);
+  for (int64_t i = 0; i < weights; i++) {
+    const double e = fabs((double)got[i] - gw[i]);
+    error = !(e <= error) ? e : error;
+  }
+  error = scale > 0 ? error / scale : error;
+  CHECK(error <= CJ_KERNEL(winograd_error)(s));
+  /* A plain sum: its error stays below one rounding per term. */
+  const double terms = (double)(s->batch * s->oh * s->ow);
+  const double top = k == RANGE ? 0x1p20 : 1;
+  for (int64_t o = 0; o < s->c_out; o++)
+    CHECK(fabs((double)got_b[o] - gb[o]) <=
+          terms * terms * top * (sizeof(real) == 4 ? 6e-8 : 1e-16));
+  run_weight(s, &x, &gy, got, got_b);
+  for (int64_t i = 0; i < weights + s->c_out; i++) CHECK(got[i] == 2 * other[i]);
+  free(plain_x);
+  free(plain_gy);
+  free(gw);
+  free(got);
+  free(x.memory);
+  free(gy.memory);
+  return error;
+}
+
+static void test_weights(void) {
+  for (int64_t k = 3; k <= 5; k += 2)
+    for (int64_t pad = 0; pad < k; pad++)
+      for (int64_t size = 1; size <= 13; size += 2) {
+        if (size + 2 * pad < k) continue;
+        const cj_conv s = sizes(size % 3 ? 2 : 3, 5, 17, size, size + size % 4, k, pad, pad);
+        test_weight(&s, (kind)(size % KINDS));
+      }
+  const int64_t channels[] = {1, 15, 16, 33, 48};
+  for (size_t a = 0; a < 5; a++)
+    for (size_t b = 0; b < 5; b++) {
+      const cj_conv s3 = sizes(1, channels[a], channels[b], 9, 6, 3, 1, 0);
+      const cj_conv s5 = sizes(1, channels[a], channels[b], 6, 10, 5, 1, 2);
+      test_weight(&s3, SIGNED);
+      test_weight(&s5, SIGNED);
+    }
+  const cj_conv many = sizes(60, 20, 17, 14, 14, 3, 1, 1), none = sizes(0, 2, 3, 7, 7, 3, 1, 1);
+  test_weight(&many, RECTIFIED);
+  test_weight(&none, SIGNED);
+}
+
+/* --- the same bytes -------------------------------------------------------------------------- */
+
+/* Every finish gives the bytes that finishing the plain result gives; images alone give the bytes
+ * that they give in a batch; and so do two threads. */
+static void test_same(const cj_conv *s) {
+  const int64_t blocks = (s->c_out + BLOCK - 1) / BLOCK, count = s->batch * blocks * s->oh * s->ow;
+  real *plain = values(s->batch * s->c_in * s->h * s->w, SIGNED);
+  real *w = values(s->c_in * s->c_out * s->kh * s->kw, SIGNED),
+       *bias = values(blocks * BLOCK, SIGNED);
+  for (int64_t c = s->c_out; c < blocks * BLOCK; c++) bias[c] = 0;
+  canvas x = canvas_of(plain, s->batch, s->c_in, s->h, s->w, 1, 0);
+  canvas raw = canvas_new(s->batch, s->c_out, s->oh, s->ow, 1, 16);
+  canvas y = canvas_new(s->batch, s->c_out, s->oh, s->ow, 1, 16);
+  canvas alone = canvas_new(s->batch, s->c_out, s->oh, s->ow, 1, 16);
+  real *packed = pack(s, w, NULL, false);
+  uint16_t *mask = malloc((size_t)(3 * count) * sizeof *mask), *signs = mask + count;
+  for (int64_t i = 0; i < count; i++) mask[i] = (uint16_t)(draw() * 65536);
+  memset(signs, 0x5A, (size_t)(2 * count) * sizeof *signs);
+  run(s, &x, packed, &(cj_finish){0}, &raw);
+  cj_finish f = {
+      .bias = bias, .add = &raw.p, .mask = mask, .clip = true, .signs = signs, .slope = (real)0.25};
+  run(s, &x, packed, &f, &y);
+  cj_conv one = *s;
+  one.batch = 1;
+  cj_set_threads(2);
+  f.signs = signs + count;
+  for (int64_t n = 0; n < s->batch; n++) {
+    canvas x1 = x, add1 = raw, y1 = alone;
+    x1.p.data += n * x.p.image;
+    add1.p.data += n * raw.p.image;
+    y1.p.data += n * alone.p.image;
+    f.add = &add1.p;
+    run(&one, &x1, packed, &f, &y1);
+    f.mask += count / s->batch;
+    f.signs += count / s->batch;
+  }
+  CHECK(memcmp(signs, signs + count, (size_t)count * sizeof *signs) == 0);
+  for (int64_t at = 0; at < y.size; at++)
+    CHECK(inside(&y, s->batch, at) ? y.memory[at] == alone.memory[at] : isnan(y.memory[at]));
+  for (int64_t n = 0; n < s->batch; n++)
+    for (int64_t block = 0; block < blocks; block++)
+      for (int64_t i = 0; i < s->oh; i++) {
+        f.add = &raw.p;
+        f.mask = mask;
+        const cj_finish_line line = finish_line(&f, &raw.p, n, block, i);
+        for (int64_t j = 0; j < s->ow; j++) {
+          real want[BLOCK];
+          const real *from = picture_at(&raw.p, n, block, i, j);
+          vec v[PIXEL_VECS];
+          for (int l = 0; l < PIXEL_VECS; l++) v[l] = vec_load(from + l * LANES);
+          const cj_finish_line to = {.to = want - j * BLOCK,
+                                     .bias = line.bias,
+                                     .add = line.add,
+                                     .mask = line.mask,
+                                     .clip = true,
+                                     .slope = f.slope};
+          finish_pixel(&to, j, v);
+          CHECK(memcmp(want, picture_at(&y.p, n, block, i, j), sizeof want) == 0);
+        }
+      }
+  run(s, &x, packed, &(cj_finish){0}, &alone);
+  CHECK(memcmp(alone.memory, raw.memory, (size_t)raw.size * sizeof(real)) == 0);
+  cj_set_threads(1);
+  free(plain);
+  free(w);
+  free(bias);
+  free(packed);
+  free(mask);
+  free(x.memory);
+  free(raw.memory);
+  free(y.memory);
+  free(alone.memory);
+}
+
+static void test_weight_threads(const cj_conv *s) {
+  const int64_t weights = s->c_in * s->c_out * s->kh * s->kw;
+  real *plain_x = values(s->batch * s->c_in * s->h * s->w, SIGNED);
+  real *plain_gy = values(s->batch * s->c_out * s->oh * s->ow, SIGNED);
+  canvas x = canvas_of(plain_x, s->batch, s->c_in, s->h, s->w, 0, 0);
+  canvas gy = canvas_of(plain_gy, s->batch, s->c_out, s->oh, s->ow, 0, 0);
+  real *one = calloc((size_t)(2 * (weights + s->c_out)), sizeof *one);
+  real *two = one + weights + s->c_out;
+  run_weight(s, &x, &gy, one, one + weights);
+  cj_set_threads(2);
+  run_weight(s, &x, &gy, two, two + weights);
+  cj_set_threads(1);
+  CHECK(memcmp(one, two, (size_t)(weights + s->c_out) * sizeof *one) == 0);
+  free(plain_x);
+  free(plain_gy);
+  free(one);
+  free(x.memory);
+  free(gy.memory);
+}
+
+/* --- the input gradient ---------------------------------------------------------------------- */
+
+/* Against loops over the layer's own weights turned around, with a scale per output channel. */
+static void test_turned(const cj_conv *s) {
+  const cj_conv t = CJ_KERNEL(winograd_turn)(s);
+  const int64_t taps = s->kh * s->kw, weights = s->c_in * s->c_out * taps;
+  real *w = values(weights, SIGNED), *scale = values(s->c_out, SIGNED);
+  real *turned = malloc((size_t)weights * sizeof *turned);
+  for (int64_t o = 0; o < s->c_out; o++) {
+    scale[o] = (real)ldexp(1, (int)(scale[o] * 4)); /* exact, so that turned is */
+    for (int64_t c = 0; c < s->c_in; c++)
+      for (int64_t k = 0; k < taps; k++)
+        turned[(c * s->c_out + o) * taps + k] =
+            scale[o] * w[(o * s->c_in + c) * taps + taps - 1 - k];
+  }
+  CHECK(t.oh == t.h + 2 * t.pad_h - t.kh + 1 && t.ow == t.w + 2 * t.pad_w - t.kw + 1);
+  real *a = pack(&t, w, scale, true);
+  real *gy = values(t.batch * t.c_in * t.h * t.w, SIGNED);
+  real *gx = malloc((size_t)(t.batch * t.c_out * t.oh * t.ow) * sizeof *gx);
+  canvas from = canvas_of(gy, t.batch, t.c_in, t.h, t.w, 0, 0);
+  canvas to = canvas_new(t.batch, t.c_out, t.oh, t.ow, 0, 0);
+  run(&t, &from, a, &(cj_finish){0}, &to);
+  CJ_KERNEL(picture_read)(&to.p, t.batch, gx, false);
+  CHECK(distance(&t, gy, turned, gx) <= CJ_KERNEL(winograd_error)(&t));
+  free(w);
+  free(scale);
+  free(turned);
+  free(a);
+  free(gy);
+  free(gx);
+  free(from.memory);
+  free(to.memory);
+}
+
 int CJ_KERNEL(test)(void) {
+  state = 1;
+  cj_set_threads(1);
   test_shapes();
+  test_weights();
+  const cj_conv same[] = {sizes(5, 18, 33, 9, 10, 3, 1, 1), sizes(3, 3, 16, 7, 5, 5, 2, 1),
+                          sizes(4, 16, 20, 12, 12, 3, 1, 1)};
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+    test_same(&same[i]);
+    test_weight_threads(&same[i]);
+    test_turned(&same[i]);
+  }
   CHECK_DONE();
 }

@@ -1,0 +1,77 @@
+/* winograd_outer.c -- the matrix products of the weight gradient: V^T W, [from, tiles] x [tiles,
+ * to].
+ *
+ * Sums live in registers over a strip of tiles that stays in the nearest cache, and are then added
+ * to those in memory: 16 for strips in turn, so an element is a chain of chains, in a fixed order.
+ */
+#include "kernels/winograd_parts.h"
+
+#if defined(CJ_ISA_avx512)
+enum { CASTS = 8 };
+#else
+enum { CASTS = 4 };
+#endif
+enum { STRIP = 64 };
+
+typedef struct outer {
+  int64_t w_second; /* from the first to the second register of a tile of W */
+  bool add;
+} outer;
+
+/* sums[i][column] (+)= sum over tiles of channel i of V times the lanes of W. */
+CJ_INLINE void outer_body(const int vecs, const outer *o, int64_t count, const real *v,
+                          const real *w, real *sums) {
+  vec sum[CASTS][2];
+#pragma GCC unroll 8
+  for (int i = 0; i < CASTS; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vecs; j++) sum[i][j] = (vec){0};
+  for (int64_t t = 0; t < count; t++) {
+    vec column[2];
+#pragma GCC unroll 2
+    for (int j = 0; j < vecs; j++) column[j] = vec_load(w + t * BLOCK + j * o->w_second);
+#pragma GCC unroll 8
+    for (int i = 0; i < CASTS; i++) {
+      const vec factor = vec_all(v[t * BLOCK + i]);
+#pragma GCC unroll 2
+      for (int j = 0; j < vecs; j++) sum[i][j] = vec_fma(factor, column[j], sum[i][j]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < CASTS; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vecs; j++) {
+      real *to = sums + (i * vecs + j) * LANES;
+      vec_store(to, o->add ? vec_load(to) + sum[i][j] : sum[i][j]);
+    }
+}
+
+/* All channels of x against `columns` channels of y. */
+static void outer_columns(const cj_winograd *a, const outer *o, int64_t columns, int64_t count,
+                          const real *v, const real *w, real *sums) {
+  for (int64_t block = 0; block < a->from; block++, v += a->chunk * BLOCK)
+    for (int c = 0; c < BLOCK; c += CASTS, sums += CASTS * columns)
+      if (columns == LANES)
+        outer_body(1, o, count, v + c, w, sums);
+      else
+        outer_body(2, o, count, v + c, w, sums);
+}
+
+void CJ_KERNEL(winograd_outer)(const cj_winograd *a, int64_t point, int64_t count, const real *v,
+                               const real *w, bool add, real *sums) {
+  v += point * a->v_point;
+  w += point * a->m_point;
+  for (int64_t t = 0; t < count; t += STRIP) {
+    const int64_t strip = count - t < STRIP ? count - t : STRIP;
+    const outer o = {.w_second = PIXEL_VECS == 1 ? a->chunk * BLOCK : LANES, .add = add || t > 0};
+    for (int64_t group = 0; group < winograd_groups(a); group++) {
+      const int64_t blocks = winograd_group_blocks(a, group), columns = winograd_columns(blocks);
+      real *to = sums + group * winograd_u_group(a) + point * winograd_u_point(a, blocks);
+      for (int64_t c = 0; c < blocks * BLOCK; c += columns) {
+        const int64_t block = group * GROUP + c / BLOCK;
+        outer_columns(a, &o, columns, strip, v + t * BLOCK,
+                      w + (block * a->chunk + t) * BLOCK + c % BLOCK, to + c * a->from * BLOCK);
+      }
+    }
+  }
+}
