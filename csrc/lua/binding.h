@@ -120,5 +120,6 @@ void open_system(lua_State *L);
 void open_interrupt(lua_State *L);
 void open_io(lua_State *L);
 void open_attacks(lua_State *L);
+void open_plan(lua_State *L);
 
 #endif

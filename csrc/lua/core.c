@@ -109,5 +109,6 @@ int luaopen_conjugate_core(lua_State *L) {
   open_interrupt(L);
   open_io(L);
   open_attacks(L);
+  open_plan(L);
   return 1;
 }

@@ -140,12 +140,12 @@ static void check_keys(tracing *t, const uint64_t before[2], const uint64_t afte
   random_restore(before);
 }
 
-void trace_call(lua_State *L, tracing *t, int f, int list, bool train, bool dry) {
+void trace_call(lua_State *L, tracing *t, int f, int list, bool train) {
   uint64_t before[2], after[2];
   const int base = lua_gettop(L);
   lua_pushvalue(L, f);
   push_inputs(L, t, list, train);
-  t->trace.dry = dry;
+  t->trace.dry = true;
   t->trace.inputs = t->inputs;
   t->trace.in = t->in;
   check_call(L, "compile", cj_trace_start(&t->trace));

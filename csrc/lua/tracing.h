@@ -18,10 +18,10 @@ tracing *push_tracing(lua_State *L);
 /* Gives everything back now. */
 void drop_tracing(tracing *t);
 
-/* Calls the function at index f with the tensors of the list at index list, recording on. train:
- * gradients of parameters will be asked for, else those of the inputs. dry: as cj_trace says. The
- * generator of random numbers is left as it was. Errors of the function are raised; a trace without
- * a plan has its reason in t->trace.refused. */
-void trace_call(lua_State *L, tracing *t, int f, int list, bool train, bool dry);
+/* Calls the function at index f with the tensors of the list at index list, recording on, for a dry
+ * trace. train: gradients of parameters will be asked for, else those of the inputs. The generator
+ * of random numbers is left as it was. Errors of the function are raised; a trace without a plan
+ * has its reason in t->trace.refused. */
+void trace_call(lua_State *L, tracing *t, int f, int list, bool train);
 
 #endif

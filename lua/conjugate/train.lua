@@ -11,6 +11,7 @@ local check = require "conjugate.check"
 local checkpoint = require "conjugate.run.checkpoint"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
+local mode = require "conjugate.nn.mode"
 local metrics = require "conjugate.metrics.accuracy"
 local progress = require "conjugate.run.progress"
 local runs = require "conjugate.run"
@@ -345,7 +346,7 @@ function M.fit(net, set, opts)
     job.run, message = runs.open { dir = job.opts.out, config = job.config }
     if not job.run then error("fit: " .. message, 2) end
   end
-  local restore = metrics.modes(net)
+  local restore = mode.modes(net)
   local ok, message = interrupt.guard(function() run_job(job) end)
   if not ok and interrupt.is(message) then ok, message = pcall(stop, job) end
   if job.run then job.run:close() end

@@ -3,37 +3,11 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local guards = require "conjugate.metrics.guards"
+local mode = require "conjugate.nn.mode"
 local interrupt = require "conjugate.run.interrupt"
 local progress = require "conjugate.run.progress"
 
 local M = {}
-
---- Remembers the mode of a network and of every module in it.
--- @param net a network, or any callable
--- @treturn function sets every module back to the mode it had
-function M.modes(net)
-  local had = {}
-  if type(net) == "table" and net.named_modules then
-    for _, entry in ipairs(net:named_modules()) do
-      had[#had + 1] = { entry[2], entry[2].training }
-    end
-  end
-  return function()
-    for _, pair in ipairs(had) do rawset(pair[1], "training", pair[2]) end
-  end
-end
-
---- Calls a function with the network in evaluation mode and sets every module's mode back, also
--- after an error.
--- @param net a network, or any callable
--- @tparam function f called without arguments
--- @return what f gives
-function M.in_eval(net, f)
-  return core.finally(function()
-    if type(net) == "table" and net.eval and net.training ~= nil then net:eval() end
-    return f()
-  end, M.modes(net))
-end
 
 --- Number of predictions that agree with the labels.
 -- @tparam Tensor predicted int64 [B], labels from 0
@@ -72,7 +46,7 @@ end
 -- @raise pixels outside [0, 1]; logits that are not finite, of the wrong shape, or probabilities
 function M.count(net, set, opts)
   opts = opts or {}
-  return M.in_eval(net, function()
+  return mode.in_eval(net, function()
     guards.mode("accuracy", net)
     return count(net, set, opts)
   end)

@@ -8,9 +8,9 @@
 -- @module conjugate.metrics.evaluate
 -- @source Zhang et al., arXiv 2205.01493v3; Wilson 1927 for the intervals
 local cj = require "conjugate"
-local accuracy = require "conjugate.metrics.accuracy"
 local check = require "conjugate.check"
 local guards = require "conjugate.metrics.guards"
+local mode = require "conjugate.nn.mode"
 local interrupt = require "conjugate.run.interrupt"
 local progress = require "conjugate.run.progress"
 local records = require "conjugate.metrics.records"
@@ -212,7 +212,7 @@ function M.evaluate(net, set, attacks, opts)
   }
   for i, attack in ipairs(check_attacks(attacks)) do work.tallies[i] = fresh_tally(attack) end
   local started = system.now()
-  accuracy.in_eval(net, function()
+  mode.in_eval(net, function()
     if work.guards then guards.mode("evaluate", net) end
     gather(work)
   end)

@@ -2,6 +2,7 @@
 -- @module conjugate.attacks.kinds.run
 local check = require "conjugate.check"
 local core = require "conjugate.core"
+local mode = require "conjugate.nn.mode"
 local options = require "conjugate.attacks.kinds.options"
 local result = require "conjugate.attacks.kinds.result"
 
@@ -40,32 +41,6 @@ local function sample_index(fn, index, n)
   local list = {}
   for i = 1, n do list[i] = index + i - 1 end
   return core.tensor(list, "int64")
-end
-
--- The modules of a network that are in train mode.
-local function training_modules(model)
-  local list = {}
-  if type(model) ~= "table" or not model.training then return list end
-  if model.named_modules then
-    for _, entry in ipairs(model:named_modules()) do
-      if entry[2].training then list[#list + 1] = entry[2] end
-    end
-  end
-  return list
-end
-
--- Calls f with the model in evaluation mode; afterwards each module has its own mode again.
-local function in_eval(model, f)
-  local has_mode = type(model) == "table" and model.training and model.eval
-  if not has_mode then return f() end
-  local was = training_modules(model)
-  return core.finally(function()
-    model:eval()
-    return f()
-  end, function()
-    if #was == 0 then model:train() end
-    for _, module in ipairs(was) do rawset(module, "training", true) end
-  end)
 end
 
 -- Keeps the tensors in `state` in step with the batch when samples leave it: every tensor whose
@@ -159,7 +134,7 @@ return function(attack, model, x, y, opts)
   if type(direction) == "string" then direction = nil
   else direction = stateful(direction, attack.settings) end
   local started = core.clock()
-  local x_adv, columns, trace, report = in_eval(model, function()
+  local x_adv, columns, trace, report = mode.in_eval(model, function()
     return core.attack_run(model, x:detach(), y, targets, sample_index(fn, call.index, n), loop,
       direction, call.watch)
   end)

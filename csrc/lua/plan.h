@@ -1,0 +1,12 @@
+/* plan.h -- plans of Lua, for the other files of the binding. */
+#ifndef CJ_LUA_PLAN_H
+#define CJ_LUA_PLAN_H
+
+#include "lua/binding.h"
+#include "plan/crew.h"
+
+/* The evaluation plan at index i: raises when it was released, is for training, or reads tensors
+ * that have moved. Borrowed: keep it on the stack. */
+cj_crew *check_crew(lua_State *L, int i);
+
+#endif

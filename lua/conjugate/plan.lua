@@ -1,0 +1,277 @@
+--- Plans: functions of tensors compiled for speed.
+--
+-- A plan is made from one call of a network, or of any function made of operators, on an example.
+-- What the call did is written down, fused and laid out in memory beforehand; a plan then does it
+-- again on any number of images, a few at a time through all layers on every thread. Attacks,
+-- `cj.evaluate` and `cj.fit` make plans for themselves; `cj.compile` is for loops of your own.
+--
+--     local plan = cj.compile(net, x)
+--     local z = plan(x)                        -- as net(x) in evaluation mode, to rounding
+--     local gx = plan:gradient(x, gz)
+--     print(plan:describe())
+--
+-- @module conjugate.plan
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+local mode = require "conjugate.nn.mode"
+
+local M = {}
+
+local LEAST, MOST = 4, 16 -- images of a piece, when nobody says how many
+
+--- What `compile` gives.
+-- @type Plan
+local Plan = {}
+
+-- --- the network that was compiled ---------------------------------------------------------------
+
+-- Parts of a network: { module, field, value } of every child, parameter and buffer.
+local function parts_of(net)
+  local parts, tensors = {}, {}
+  for _, entry in ipairs(net:named_modules()) do
+    local module = entry[2]
+    for _, list in ipairs { module._children, module._parameters, module._buffers } do
+      for _, name in ipairs(list) do
+        parts[#parts + 1] = { module, name, module[name] }
+        if core.is_tensor(module[name]) then tensors[#tensors + 1] = module[name] end
+      end
+    end
+  end
+  return parts, tensors
+end
+
+-- A plan reads the memory of the parameters it was compiled with: other ones need another plan.
+local function check_parts(self)
+  for _, part in ipairs(self.parts) do
+    if rawget(part[1], part[2]) ~= part[3] then
+      check.fail("plan", 'the network has another "%s" than when it was compiled; compile it again',
+        part[2])
+    end
+  end
+end
+
+-- --- compiling -----------------------------------------------------------------------------------
+
+local function is_module(f)
+  return type(f) == "table" and rawget(f, "_children") ~= nil
+end
+
+--- Is a value a plan?
+-- @param v any value
+-- @treturn boolean
+local function is_plan(v)
+  return getmetatable(v) == Plan
+end
+
+-- One image's share of the cache of a core decides how many go through the layers together. Weights
+-- that do not fit are read once for all of them, so then there are as many as allowed.
+local function choose_rows(about)
+  local cache = core.cache_bytes()
+  if about.weight_bytes > cache then return MOST end
+  local rows, one = MOST, about.bytes / about.rows
+  while rows > LEAST and rows * one > cache do rows = rows / 2 end
+  return math.max(rows, 8)
+end
+
+local function example_like(x, rows)
+  local sizes = x.shape
+  sizes[1] = rows
+  return core.new(sizes, 0, x.dtype, "compile")
+end
+
+local function compile_once(f, x, rows, o, tensors)
+  return core.plan_compile(f, { example_like(x, rows) },
+    { pulls = o.gradients, exact = o.exact, keep = tensors })
+end
+
+local function compile_rows(f, x, o, tensors)
+  if o.images then return compile_once(f, x, o.images, o, tensors) end
+  local small, reason = compile_once(f, x, 2, o, tensors)
+  if not small then return nil, reason end
+  local rows = choose_rows(core.plan_about(small))
+  core.plan_release(small)
+  return compile_once(f, x, rows, o, tensors)
+end
+
+local function compile(f, x, o)
+  local parts, tensors = {}, {}
+  if is_module(f) then parts, tensors = parts_of(f) end
+  local made, reason = mode.in_eval(f, function()
+    return compile_rows(f, x, o, tensors)
+  end)
+  if not made then return nil, reason end
+  return setmetatable({
+    core = made, rows = core.plan_about(made).rows, parts = parts, exact = o.exact,
+    name = is_module(f) and f.class_name or "function",
+  }, Plan)
+end
+
+local OPTIONS = { exact = false, gradients = true, images = { "integer" } }
+
+--- Compiles a network, in evaluation mode, or a function of one tensor.
+--
+-- The function is called twice on zeros, without computing anything; it must do the same operators
+-- for any images and may not look at elements (`item`, `x[i]`), change tensors in place, or draw
+-- random numbers. Images must not depend on each other.
+-- @function compile
+-- @tparam Module|function f x [B, ...] -> one or more tensors [B, ...]
+-- @tparam Tensor example float, with the sizes and type of what the plan will get; the number of
+--   rows and the elements do not matter
+-- @tparam[opt] table opts `exact` (false): leave out algorithms that lose digits (Winograd);
+--   `gradients` (true): whether gradients will be asked for; `images`: how many go through the
+--   layers together, else chosen from the cache
+-- @treturn Plan callable with any number of rows; weights that change in place are seen by the next
+--   call
+-- @raise "compile: cannot be compiled: it looks at elements of the result of max" and the like;
+--   what f raises
+-- @usage local plan = cj.compile(net, x)
+-- print(plan:describe())
+function M.compile(f, example, opts)
+  check.callable("compile", "f", f)
+  check.tensor("compile", "example", example, "float")
+  if example:dim() < 1 then
+    check.fail("compile", "expected an example of sizes [B, ...], got %s", check.describe(example))
+  end
+  local o = check.options("compile", opts, OPTIONS)
+  if o.images then check.integer("compile", "images", o.images, 1, 4096) end
+  local plan, reason = compile(f, example, o)
+  if not plan then check.fail("compile", "cannot be compiled: %s", reason) end
+  return plan
+end
+
+-- --- for the library -----------------------------------------------------------------------------
+
+-- Below this number of images through the network, backward counting two, compiling costs more than
+-- it saves.
+local WORTH = 192
+-- Largest difference from the network's own logits, as a share of the largest logit.
+local BOUND, EXACT_BOUND = 1e-3, 1e-4
+
+M.enabled = true -- for tests: false lets everything run without plans
+
+-- Does the plan give what the network gives for some of these images?
+local function agrees(net, plan, x)
+  local some = x:detach():narrow(1, 1, math.min(8, x:size(1)))
+  return core.with_grad(false, function()
+    local z, own = net(some), plan(some)
+    if not core.is_tensor(z) or table.concat(z.shape, ",") ~= table.concat(own.shape, ",") then
+      return false
+    end
+    local gap, scale = (z - own):abs():max():item(), z:abs():max():item()
+    return gap <= (plan.exact and EXACT_BOUND or BOUND) * scale
+  end)
+end
+
+--- A plan for a network, if there is one and it is worth it.
+-- Plans pass through; functions and networks that cannot be compiled, or that behave differently
+-- when they are called again, have none.
+-- @function try
+-- @param model anything callable
+-- @tparam Tensor x images it will be called with
+-- @tparam number work images times passes, backward counting two
+-- @treturn ?Plan
+function M.try(model, x, work)
+  if is_plan(model) then return model end
+  if not M.enabled or not is_module(model) or work < WORTH or x:size(1) == 0 then return nil end
+  local ok, plan = pcall(function()
+    local made = compile(model, x, { exact = false, gradients = true })
+    if made and mode.in_eval(model, function()
+      return agrees(model, made, x)
+    end) then
+      return made
+    end
+    if made then made:release() end
+    return nil
+  end)
+  if ok then return plan end
+  local text = tostring(plan)
+  if text:find("interrupted", 1, true) or text:find("memory", 1, true) then error(plan, 0) end
+  return nil -- what is wrong with the call is for the network itself to say
+end
+
+-- --- running -------------------------------------------------------------------------------------
+
+-- A result whose gradient goes back through the plan; gradients of parameters there are none.
+local function recorded(self, x, results)
+  for k, y in ipairs(results) do
+    local plain = x:detach()
+    results[k] = core.record_custom(y, function(gy)
+      local gz = {}
+      for i = 1, #results do gz[i] = i == k and gy end
+      return (core.plan_gradient(self.core, plain, gz))
+    end, { x })
+  end
+  return unpack(results)
+end
+
+function Plan:__call(x)
+  check_parts(self)
+  if core.is_tensor(x) and core.grad_enabled() and not core.is_released(x) and x.requires_grad then
+    return recorded(self, x, { core.plan_run(self.core, x:detach()) })
+  end
+  return core.plan_run(self.core, x)
+end
+
+--- The gradient of the results with respect to the images.
+-- @tparam Tensor x [N, ...]
+-- @tparam Tensor|table gz gradient of the first result, or a list with one of each result, false for
+--   none
+-- @treturn Tensor gx, sizes of x: the sum over the results of gz d z/dx
+-- @return the results themselves
+-- @raise sizes and types that do not fit
+function Plan:gradient(x, gz)
+  check_parts(self)
+  if core.is_tensor(gz) then gz = { gz } end
+  check.table("gradient", "gz", gz)
+  return core.plan_gradient(self.core, x, gz)
+end
+
+--- Gives the plan's memory back now; it cannot be used any more. Twice is harmless.
+function Plan:release()
+  core.plan_release(self.core)
+end
+
+--- Numbers about the plan.
+-- @treturn table rows (images of a piece), bytes (of the memory of one thread), weight_bytes (read
+--   by a pass), frames (threads that have their memory by now), inputs, outputs
+function Plan:about()
+  return core.plan_about(self.core)
+end
+
+--- What the plan does: `print` shows it as a table.
+-- @treturn table rows, bytes, weight_bytes, and a list of steps { what, how, flops, bytes } in the
+--   order they run; flops (a multiply-add counts two) and bytes are of one image, forward
+function Plan:describe()
+  local about = core.plan_about(self.core)
+  about.name, about.steps = self.name, core.plan_steps(self.core)
+  return require("conjugate.show_plan").printable(about)
+end
+
+--- Where the time goes: clocks every step while a function runs.
+-- @tparam function f calls the plan
+-- @treturn table as `describe`, the steps with `forward` and `backward` in seconds over all threads;
+--   `print` shows it
+-- @return what f gives
+-- @raise what f raises
+function Plan:profile(f)
+  check.callable("profile", "f", f)
+  core.plan_profile(self.core, true)
+  return core.finally(function()
+    local given = { f() }
+    local profile = self:describe()
+    profile.profiled = true
+    return profile, unpack(given)
+  end, function()
+    core.plan_profile(self.core, false)
+  end)
+end
+
+function Plan:__tostring()
+  return ("plan of %s: %d steps, pieces of %d images"):format(self.name,
+    #core.plan_steps(self.core), self.rows)
+end
+
+Plan.__index = Plan
+M.is_plan = is_plan
+
+return M
