@@ -23,7 +23,9 @@ enum {
   VECS = 2,
   WIDTH = VECS * LANES,
   PIECE_ROWS = 4 * TILE_ROWS, /* that pass a panel together, at most */
-  PART_ROWS = 128             /* summed in registers by the weight gradient */
+  PART_ROWS = 128,            /* summed in registers by the weight gradient */
+  PAGE = 4096,
+  CACHE_WAYS = 8
 };
 
 static int64_t min64(int64_t a, int64_t b) {
@@ -34,9 +36,14 @@ static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-/* Rows of a tile when `rows` rows are cut into the fewest tiles of nearly equal height. */
-static int64_t tile_height(int64_t rows) {
-  return divide_up(rows, divide_up(rows, TILE_ROWS));
+/* Height of the tiles when `rows` rows are cut into the fewest of at most `most`. */
+static int64_t tile_height(int64_t rows, int64_t most) {
+  return divide_up(rows, divide_up(rows, most));
+}
+
+/* Rows of x a page apart share the few places that the nearest cache has for their address. */
+static int64_t forward_rows(const cj_dense *s) {
+  return s->in * (int64_t)sizeof(real) % PAGE == 0 ? min64(TILE_ROWS, CACHE_WAYS) : TILE_ROWS;
 }
 
 /* --- packing --------------------------------------------------------------------------------- */
@@ -89,7 +96,7 @@ typedef struct forward {
   const real *x, *packed;
   const cj_dense_finish *f;
   real *y;
-  int64_t panels;
+  int64_t groups; /* of rows, per panel */
 } forward;
 
 /* tile[i][j] = sum over k < depth of x[i * depth + k] w[k][j], in `vecs` registers of a panel. */
@@ -164,9 +171,9 @@ static void finish_results(const forward *k, int64_t at, int64_t first, int64_t 
 static void forward_piece(void *context, int64_t piece) {
   const forward *k = context;
   const cj_dense *s = k->s;
-  const int64_t first = piece % k->panels * WIDTH, count = min64(WIDTH, s->out - first);
-  const int64_t top = piece / k->panels * PIECE_ROWS, end = min64(s->rows, top + PIECE_ROWS);
-  const int64_t height = tile_height(end - top);
+  const int64_t first = piece / k->groups * WIDTH, count = min64(WIDTH, s->out - first);
+  const int64_t top = piece % k->groups * PIECE_ROWS, end = min64(s->rows, top + PIECE_ROWS);
+  const int64_t height = tile_height(end - top, forward_rows(s));
   const real *w = k->packed + first * s->in;
   for (int64_t n = top; n < end; n += height) {
     real tile[TILE_ROWS * WIDTH] __attribute__((aligned(64)));
@@ -179,8 +186,8 @@ static void forward_piece(void *context, int64_t piece) {
 
 void CJ_KERNEL(dense_forward)(const cj_dense *s, const real *x, const real *packed,
                               const cj_dense_finish *f, real *y) {
-  forward k = {s, x, packed, f, y, divide_up(s->out, WIDTH)};
-  cj_parallel(k.panels * divide_up(s->rows, PIECE_ROWS), forward_piece, &k);
+  forward k = {s, x, packed, f, y, divide_up(s->rows, PIECE_ROWS)};
+  cj_parallel(divide_up(s->out, WIDTH) * k.groups, forward_piece, &k);
 }
 
 /* --- weight gradient ------------------------------------------------------------------------- */
@@ -244,7 +251,7 @@ static void weights_piece(void *context, int64_t piece) {
   const cj_dense *s = k->s;
   real x[PART_ROWS * WIDTH] __attribute__((aligned(64)));
   const int64_t first = piece * WIDTH, count = min64(WIDTH, s->in - first);
-  const int64_t height = tile_height(s->out);
+  const int64_t height = tile_height(s->out, TILE_ROWS);
   if (count < WIDTH) memset(x, 0, sizeof x);
   for (int64_t n = 0; n < s->rows; n += PART_ROWS) {
     const int64_t rows = min64(PART_ROWS, s->rows - n);
