@@ -2,30 +2,16 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local json = require "conjugate.run.json"
+local machine = require "bench.machine"
 local measure = require "bench.measure"
-local parser = require "argparse"("scripts/bench", "Measures speed: median of repeats.")
+local parser = require "argparse"("scripts/bench operators",
+  "Measures operators, models and files, each by itself: median of repeats.")
 
 parser:argument("words", "Run only benchmarks whose name holds one of these."):args "*"
 parser:option("--repeats", "Repeats of which the median counts."):default "5":convert(tonumber)
 parser:option("--threads", "Threads."):convert(tonumber)
 parser:option("--save", "Write the results to this file (.json).")
 parser:option("--against", "Show the change from the results in this file.")
-
-local function first_line(command)
-  local pipe = io.popen(command .. " 2>/dev/null")
-  local line = pipe:read "*l"
-  pipe:close()
-  return line
-end
-
-local function machine()
-  return {
-    processor = first_line "sed -n 's/^model name.*: //p' /proc/cpuinfo" or "unknown",
-    cores = tonumber(first_line "nproc"), threads = cj.threads(), isa = core.isa(),
-    commit = first_line "git rev-parse --short=12 HEAD" or "unknown",
-    changed = first_line "git status --porcelain --untracked-files=no" ~= nil,
-  }
-end
 
 local function wanted(name, words)
   if #words == 0 then return true end
@@ -74,7 +60,8 @@ local function main()
   local options = parser:parse(arg)
   if options.threads then cj.threads(options.threads) end
   cj.seed(1)
-  local about, before, results = machine(), earlier_rates(options.against), {}
+  local about, before, results = machine.about(), earlier_rates(options.against), {}
+  about.threads, about.isa = cj.threads(), core.isa()
   io.write(("%s, %d cores, %d threads, %s, commit %s%s\n"):format(about.processor, about.cores,
     about.threads, about.isa, about.commit, about.changed and " and changes" or ""))
   for _, file in ipairs { "operators", "models", "files" } do

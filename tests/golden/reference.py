@@ -1,7 +1,7 @@
 """reference.py -- the networks of conjugate.models written for PyTorch, with the same names.
 
-Only make_golden.py uses this file. Layers and counts: section "Networks" of the project's models
-(lua/conjugate/models); every class has the parameter names of its Lua twin.
+make_golden.py and tests/bench/torch_peer.py use this file. Layers and counts are those of
+lua/conjugate/models; every class has the parameter names of its Lua twin.
 """
 
 import torch
@@ -28,7 +28,7 @@ class ConvNet(nn.Module):
 
 
 class Ygcnn(nn.Module):
-    def __init__(self, channels, size, classes=10):
+    def __init__(self, channels, size, classes=10, dropout=False):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 32, 5, padding=2)
         self.conv2 = nn.Conv2d(32, 32, 5, padding=2)
@@ -37,11 +37,13 @@ class Ygcnn(nn.Module):
         self.fc1 = nn.Linear(64 * (size // 4) ** 2, 256)
         self.fc2 = nn.Linear(256, classes)
         self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
+        # the golden run has none, the benchmark has what the Lua twin has
+        self.drop, self.drop_more = (nn.Dropout(p if dropout else 0) for p in (0.25, 0.5))
 
-    def forward(self, x):  # dropout is left out: the golden run has p = 0
-        x = self.pool(self.relu(self.conv2(self.relu(self.conv1(x)))))
-        x = self.pool(self.relu(self.conv4(self.relu(self.conv3(x)))))
-        return self.fc2(self.relu(self.fc1(x.flatten(1))))
+    def forward(self, x):
+        x = self.drop(self.pool(self.relu(self.conv2(self.relu(self.conv1(x))))))
+        x = self.drop(self.pool(self.relu(self.conv4(self.relu(self.conv3(x))))))
+        return self.fc2(self.drop_more(self.relu(self.fc1(x.flatten(1)))))
 
 
 class BasicBlock(nn.Module):
