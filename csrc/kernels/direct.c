@@ -358,28 +358,56 @@ static pixel pixel_row(const phase *p, pixel q) {
   return (pixel){q.n + last, last ? 0 : q.a + 1, 0};
 }
 
-/* A tile's pixels from `q` on, row by row: what they read. */
-static void tile_gather(const run_job *job, const phase *p, pixel q, int pixels, const real **at) {
-  for (int done = 0; done < pixels; q = pixel_row(p, q)) {
+/* A tile's pixels from `q` on, row by row: what they read. Returns the pixel behind them. */
+static pixel tile_gather(const run_job *job, const phase *p, pixel q, int pixels, const real **at) {
+  for (int done = 0;;) {
     const real *from = picture_at(job->from, q.n, 0, p->h.from + q.a * p->h.from_step,
                                   p->w.from + q.b * p->w.from_step);
     for (; done < pixels && q.b < p->w.count; q.b++, from += p->w.from_step * BLOCK)
       at[done++] = from;
+    if (q.b == p->w.count) q = pixel_row(p, q);
+    if (done == pixels) return q;
   }
 }
 
-/* And where their sums go, for one block; `step` lies between the sums of two pixels. */
+/* Finishes `count` pixels of a line, `step` apart, whose sums are `width` apart. */
+CJ_INLINE void finish_row(const cj_finish_line *l, int64_t j, int64_t step, int64_t count,
+                          const real *sums, int64_t width) {
+  for (int64_t i = 0; i < count; i++, j += step, sums += width) {
+    vec value[PIXEL_VECS];
+#pragma GCC unroll 8
+    for (int k = 0; k < PIXEL_VECS; k++) value[k] = vec_load(sums + k * LANES);
+    finish_pixel(l, j, value);
+  }
+}
+
+/* The same, with loops of their own for what is frequent. */
+static void finish_part(const cj_finish_line *l, int64_t j, int64_t step, int64_t count,
+                        const real *sums, int64_t width) {
+  const cj_finish_line plain = {.to = l->to, .bias = l->bias};
+  const cj_finish_line masked = {.to = l->to, .bias = l->bias, .mask = l->mask, .slope = l->slope};
+  const cj_finish_line clipped = {
+      .to = l->to, .bias = l->bias, .clip = true, .signs = l->signs, .slope = l->slope};
+  if (l->add || (l->mask && l->clip))
+    finish_row(l, j, step, count, sums, width);
+  else if (l->mask)
+    finish_row(&masked, j, step, count, sums, width);
+  else if (l->clip)
+    finish_row(&clipped, j, step, count, sums, width);
+  else
+    finish_row(&plain, j, step, count, sums, width);
+}
+
+/* And where their sums go, for one block; sums of neighbours are `width` apart. */
 static void tile_finish(const run_job *job, const phase *p, pixel q, int pixels, int64_t block,
-                        const real *sums, int64_t step) {
-  for (int done = 0; done < pixels; q = pixel_row(p, q)) {
+                        const real *sums, int64_t width) {
+  for (int64_t left = pixels; left > 0; q = pixel_row(p, q)) {
     const cj_finish_line line =
         finish_line(job->f, job->to, q.n, block, p->h.to + q.a * p->h.to_step);
-    for (; done < pixels && q.b < p->w.count; q.b++, done++, sums += step) {
-      vec value[PIXEL_VECS];
-#pragma GCC unroll 8
-      for (int k = 0; k < PIXEL_VECS; k++) value[k] = vec_load(sums + k * LANES);
-      finish_pixel(&line, p->w.to + q.b * p->w.to_step, value);
-    }
+    const int64_t count = least(left, p->w.count - q.b);
+    finish_part(&line, p->w.to + q.b * p->w.to_step, p->w.to_step, count, sums, width);
+    sums += count * width;
+    left -= count;
   }
 }
 
@@ -405,16 +433,17 @@ static void run_group(const run_job *job, const phase *p, int64_t group, int64_t
                    p->w.taps,
                    (blocks == 1 ? MOST_PIXELS : TILE_PIXELS) * p->w.from_step * BLOCK};
   const real *weights = job->packed + p->packed + block * BLOCK * taps * job->l->from;
-  while (first < end) {
-    const int pixels = tile_pixels(end - first, blocks);
+  pixel q = pixel_of(p, first);
+  for (int64_t left = end - first; left > 0;) {
+    const int pixels = tile_pixels(left, blocks);
     const real *at[MOST_PIXELS];
     real sums[TILE_PIXELS * TILE_BLOCKS * BLOCK] __attribute__((aligned(CJ_VEC_BYTES)));
-    const pixel q = pixel_of(p, first);
-    tile_gather(job, p, q, pixels, at);
+    const pixel next = tile_gather(job, p, q, pixels, at);
     tile(pixels, (int)blocks, &g, at, weights, sums);
     for (int64_t b = 0; b < blocks; b++)
       tile_finish(job, p, q, pixels, block + b, sums + b * BLOCK, blocks * BLOCK);
-    first += pixels;
+    left -= pixels;
+    q = next;
   }
 }
 

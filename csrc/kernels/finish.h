@@ -55,7 +55,9 @@ CJ_INLINE unsigned bits_above_zero(vec v) {
 
 /* v where its bit is set, else v times slope, and a slope of 0 makes 0 of everything. */
 CJ_INLINE vec bits_slope(unsigned bits, vec v, real slope) {
-  return bits_choose(bits, v, slope == 0 ? (vec){0} : v * vec_all(slope));
+  const vec factor = vec_all(slope);
+  const wholes some = factor != (vec){0};
+  return bits_choose(bits, v, (vec)((wholes)(v * factor) & some));
 }
 
 /* One row of one block; pointers are to pixel 0 of it. */
