@@ -16,21 +16,10 @@ static int64_t clamp(int64_t least, int64_t v, int64_t most) {
   return v < least ? least : v > most ? most : v;
 }
 
-/* Products per image and pair of channels with tiles of this size. */
-static int64_t products(const cj_conv *s, int outputs) {
-  const int64_t points = outputs + s->kh - 1;
-  return divide_up(s->oh, outputs) * divide_up(s->ow, outputs) * points * points;
-}
-
 /* Tiles that are done together: V and M shall stay in the second-level cache. */
-static void choose_chunk(const cj_conv *s, cj_winograd *a) {
-  const int64_t tiles = s->batch * a->tiles_h * a->tiles_w, points = a->points * a->points;
-  const int64_t tile = points * (a->from + GROUP) * BLOCK * (int64_t)sizeof(real);
-  const int64_t many = clamp(CHUNK_LEAST, CHUNK_BYTES / tile / CHUNK_STEP * CHUNK_STEP, CHUNK_MOST);
-  a->chunk = tiles ? divide_up(tiles, divide_up(tiles, many)) : 1;
-  /* Odd numbers of pixels, so that the points do not share a few sets of the cache. */
-  a->v_point = (a->from * a->chunk | 1) * BLOCK;
-  a->m_point = (GROUP * a->chunk | 1) * BLOCK;
+static int64_t most_tiles(const cj_winograd *a) {
+  const int64_t tile = a->points * a->points * (a->from + GROUP) * BLOCK * (int64_t)sizeof(real);
+  return clamp(CHUNK_LEAST, CHUNK_BYTES / tile / CHUNK_STEP * CHUNK_STEP, CHUNK_MOST);
 }
 
 bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
@@ -39,23 +28,22 @@ bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
   if (!square || !padded || s->groups != 1 || s->stride_h != 1 || s->stride_w != 1 ||
       s->dil_h != 1 || s->dil_w != 1)
     return false;
-  const int outputs = s->kh == 3 && 5 * products(s, 6) < 4 * products(s, 4) ? 6 : 4;
   *a = (cj_winograd){.k = (int)s->kh,
-                     .outputs = outputs,
-                     .points = outputs + (int)s->kh - 1,
+                     .points = OUTPUTS + (int)s->kh - 1,
                      .pad_h = s->pad_h,
                      .pad_w = s->pad_w,
-                     .tiles_h = divide_up(s->oh, outputs),
-                     .tiles_w = divide_up(s->ow, outputs),
+                     .tiles_h = divide_up(s->oh, OUTPUTS),
+                     .tiles_w = divide_up(s->ow, OUTPUTS),
                      .from = divide_up(s->c_in, BLOCK),
                      .to = divide_up(s->c_out, BLOCK)};
-  choose_chunk(s, a);
+  winograd_set_chunk(a, winograd_even_chunk(winograd_tiles(s, a), most_tiles(a)), GROUP);
   return true;
 }
 
 bool CJ_KERNEL(winograd_suits)(const cj_conv *s) {
   cj_winograd a;
-  return CJ_KERNEL(winograd_sizes)(s, &a) && 2 * products(s, a.outputs) < s->oh * s->ow * a.k * a.k;
+  return CJ_KERNEL(winograd_sizes)(s, &a) &&
+         2 * a.tiles_h * a.tiles_w * a.points * a.points < s->oh * s->ow * a.k * a.k;
 }
 
 double CJ_KERNEL(winograd_error)(const cj_conv *s) {
@@ -111,9 +99,13 @@ static size_t slot_bytes(const cj_winograd *a) {
   return (size_t)(v_elements(a) + m_elements) * sizeof(real);
 }
 
+/* Enough for fewer images too, whose chunks may be larger. */
 size_t CJ_KERNEL(winograd_scratch)(const cj_conv *s, int slots) {
   cj_winograd a;
-  return CJ_KERNEL(winograd_sizes)(s, &a) ? slot_bytes(&a) * (size_t)slots : 0;
+  if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
+  const int64_t tiles = winograd_tiles(s, &a), most = most_tiles(&a);
+  winograd_set_chunk(&a, clamp(1, tiles, most), GROUP);
+  return slot_bytes(&a) * (size_t)slots;
 }
 
 /* A piece is one chunk of tiles. */
@@ -137,7 +129,7 @@ void CJ_KERNEL(winograd_forward)(const cj_conv *s, const cj_picture *x, const re
                                  int slots) {
   run r = {.x = x, .y = y, .f = f, .packed = packed};
   if (!CJ_KERNEL(winograd_sizes)(s, &r.a)) return;
-  r.tiles = s->batch * r.a.tiles_h * r.a.tiles_w;
+  r.tiles = winograd_tiles(s, &r.a);
   cj_slots_open(&r.slots, scratch, slot_bytes(&r.a), slots);
   cj_parallel(divide_up(r.tiles, r.a.chunk), run_piece, &r);
 }

@@ -8,7 +8,7 @@
 #ifndef CJ_WINOGRAD_LINES_H
 #define CJ_WINOGRAD_LINES_H
 
-#include "kernels/simd.h"
+#include "kernels/winograd_parts.h"
 
 /* The i-th p. */
 #define WINOGRAD_VALUE(points, i)                                                                  \
@@ -61,7 +61,7 @@ CJ_INLINE void line_in(const int points, const vec *x, vec *v) {
 }
 
 /* y[j] = sum over points q of q^j m[q]. */
-CJ_INLINE void line_out(const int points, const int outputs, const vec *m, vec *y) {
+CJ_INLINE void line_out(const int points, const vec *m, vec *y) {
   const int pairs = points / 2 - 1;
   vec even[3], odd[3];
   double power[3];
@@ -72,31 +72,26 @@ CJ_INLINE void line_out(const int points, const int outputs, const vec *m, vec *
     power[i] = 1;
   }
 #pragma GCC unroll 8
-  for (int j = 0; j < outputs; j++) {
+  for (int j = 0; j < OUTPUTS; j++) {
     y[j] = j == 0 ? m[0] + even[0] : vec_all((real)power[0]) * (j % 2 ? odd[0] : even[0]);
 #pragma GCC unroll 3
     for (int i = 1; i < pairs; i++) y[j] = plus_times(y[j], power[i], j % 2 ? odd[i] : even[i]);
-    if (j == outputs - 1) y[j] += m[points - 1];
+    if (j == OUTPUTS - 1) y[j] += m[points - 1];
 #pragma GCC unroll 3
     for (int i = 0; i < pairs; i++) power[i] *= WINOGRAD_VALUE(points, i);
   }
 }
 
 /* The transpose of line_out: v[q] = sum over j of q^j y[j]. */
-CJ_INLINE void line_back(const int points, const int outputs, const vec *y, vec *v) {
+CJ_INLINE void line_back(const int points, const vec *y, vec *v) {
   v[0] = y[0];
 #pragma GCC unroll 3
   for (int i = 0; i < points / 2 - 1; i++) {
     const double p = WINOGRAD_VALUE(points, i), pp = p * p;
-    vec even = y[outputs - 2], odd = y[outputs - 1];
-#pragma GCC unroll 2
-    for (int j = outputs - 4; j >= 0; j -= 2) {
-      even = plus_times(y[j], pp, even);
-      odd = plus_times(y[j + 1], pp, odd);
-    }
+    const vec even = plus_times(y[0], pp, y[2]), odd = plus_times(y[1], pp, y[3]);
     line_pair(even, odd, p, v + 1 + 2 * i);
   }
-  v[points - 1] = y[outputs - 1];
+  v[points - 1] = y[OUTPUTS - 1];
 }
 
 #endif

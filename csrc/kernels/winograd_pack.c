@@ -105,12 +105,10 @@ static void pack_piece(void *context, int64_t piece) {
     const spot where = spot_of(a, c, block);
     double w[MAX_TAPS][BLOCK];
     gather(job, block, c, w);
-    if (a->k == 5)
-      pack_channel(8, 5, job, w, &where);
-    else if (a->points == 6)
+    if (a->k == 3)
       pack_channel(6, 3, job, w, &where);
     else
-      pack_channel(8, 3, job, w, &where);
+      pack_channel(8, 5, job, w, &where);
   }
 }
 
@@ -173,12 +171,10 @@ static void unpack_piece(void *context, int64_t piece) {
   for (int64_t c = first; c < first + BLOCK && c < s->c_in; c++) {
     const spot where = spot_of(a, c, block);
     double w[MAX_TAPS][BLOCK];
-    if (a->k == 5)
-      unpack_channel(8, 5, job, &where, w);
-    else if (a->points == 6)
+    if (a->k == 3)
       unpack_channel(6, 3, job, &where, w);
     else
-      unpack_channel(8, 3, job, &where, w);
+      unpack_channel(8, 5, job, &where, w);
     for (int64_t l = 0; l < BLOCK && block * BLOCK + l < s->c_out; l++)
       for (int64_t t = 0; t < taps; t++)
         job->gw[((block * BLOCK + l) * s->c_in + c) * taps + t] += (real)w[t][l];

@@ -1,7 +1,7 @@
 /* winograd_parts.h -- what the files of winograd.h share: sizes, and the steps of a chunk of tiles.
  *
- * A tile is outputs x outputs pixels of y, computed from points x points pixels of x, with
- * points = outputs + k - 1. In tiles, both ways of cutting and turning round share
+ * A tile is 4 x 4 pixels of y, computed from points x points pixels of x, with points = k + 3. In
+ * tiles, both ways of cutting and turning round share
  *
  *   y = A^T [ sum over channels of (G w G^T) . (B^T x B) ] A
  *
@@ -14,12 +14,13 @@
 #include "kernels/winograd.h"
 
 enum {
+  OUTPUTS = 4, /* rows and columns of y in a tile */
   MAX_POINTS = 8,
   GROUP = 2 /* blocks of y computed at a time */
 };
 
 typedef struct cj_winograd {
-  int k, outputs, points;
+  int k, points;
   int64_t pad_h, pad_w;
   int64_t tiles_h, tiles_w; /* of one image */
   int64_t from, to;         /* blocks of x and y */
@@ -29,6 +30,24 @@ typedef struct cj_winograd {
 
 /* Sizes for s; false when there is no such algorithm. */
 bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a);
+
+static inline int64_t winograd_tiles(const cj_conv *s, const cj_winograd *a) {
+  return s->batch * a->tiles_h * a->tiles_w;
+}
+
+/* Chunks of nearly equal size, of at most `most` tiles. */
+static inline int64_t winograd_even_chunk(int64_t tiles, int64_t most) {
+  const int64_t chunks = (tiles + most - 1) / most;
+  return chunks ? (tiles + chunks - 1) / chunks : 1;
+}
+
+/* m_blocks: blocks of y in M. Points are an odd number of pixels apart, so that they do not share a
+ * few sets of the cache. */
+static inline void winograd_set_chunk(cj_winograd *a, int64_t chunk, int64_t m_blocks) {
+  a->chunk = chunk;
+  a->v_point = (a->from * chunk | 1) * BLOCK;
+  a->m_point = (m_blocks * chunk | 1) * BLOCK;
+}
 
 /* Groups of blocks of y, and the blocks of one. */
 static inline int64_t winograd_groups(const cj_winograd *a) {

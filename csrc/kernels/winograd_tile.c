@@ -74,7 +74,7 @@ CJ_INLINE void tiles_in(const cj_winograd *a, const int points, const cj_picture
   place p = place_at(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
-    window_at(points, x, p.n, block, p.i * a->outputs - a->pad_h, p.j * a->outputs - a->pad_w, &w);
+    window_at(points, x, p.n, block, p.i * OUTPUTS - a->pad_h, p.j * OUTPUTS - a->pad_w, &w);
     tile_in(points, &w, v + t * BLOCK, a->v_point);
   }
 }
@@ -90,7 +90,7 @@ void CJ_KERNEL(winograd_in)(const cj_winograd *a, const cj_picture *x, int64_t f
 
 /* --- out ------------------------------------------------------------------------------------- */
 
-CJ_INLINE void tile_out(const int points, const int outputs, const real *m, int64_t m_point,
+CJ_INLINE void tile_out(const int points, const real *m, int64_t m_point,
                         vec to[][MAX_POINTS][PIXEL_VECS]) {
 #pragma GCC unroll 8
   for (int k = 0; k < PIXEL_VECS; k++) {
@@ -101,30 +101,29 @@ CJ_INLINE void tile_out(const int points, const int outputs, const real *m, int6
 #pragma GCC unroll 8
       for (int i = 0; i < points; i++)
         line[i] = vec_load(m + (i * points + j) * m_point + k * LANES);
-      line_out(points, outputs, line, down[j]);
+      line_out(points, line, down[j]);
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < outputs; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
       vec line[MAX_POINTS], y[MAX_POINTS];
 #pragma GCC unroll 8
       for (int j = 0; j < points; j++) line[j] = down[j][i];
-      line_out(points, outputs, line, y);
+      line_out(points, line, y);
 #pragma GCC unroll 8
-      for (int j = 0; j < outputs; j++) to[i][j][k] = y[j];
+      for (int j = 0; j < OUTPUTS; j++) to[i][j][k] = y[j];
     }
   }
 }
 
-CJ_INLINE void tiles_out(const cj_winograd *a, const int points, const int outputs, int64_t block,
-                         int64_t first, int64_t count, const real *m, const cj_finish *f,
-                         const cj_picture *y) {
+CJ_INLINE void tiles_out(const cj_winograd *a, const int points, int64_t block, int64_t first,
+                         int64_t count, const real *m, const cj_finish *f, const cj_picture *y) {
   place p = place_at(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     vec to[MAX_POINTS][MAX_POINTS][PIXEL_VECS];
-    tile_out(points, outputs, m + t * BLOCK, a->m_point, to);
-    const int64_t top = p.i * outputs, left = p.j * outputs;
-    const int64_t rows = y->height - top < outputs ? y->height - top : outputs;
-    const int64_t columns = y->width - left < outputs ? y->width - left : outputs;
+    tile_out(points, m + t * BLOCK, a->m_point, to);
+    const int64_t top = p.i * OUTPUTS, left = p.j * OUTPUTS;
+    const int64_t rows = y->height - top < OUTPUTS ? y->height - top : OUTPUTS;
+    const int64_t columns = y->width - left < OUTPUTS ? y->width - left : OUTPUTS;
     for (int64_t i = 0; i < rows; i++) {
       const cj_finish_line line = finish_line(f, y, p.n, block, top + i);
       for (int64_t j = 0; j < columns; j++) finish_pixel(&line, left + j, to[i][j]);
@@ -138,51 +137,47 @@ void CJ_KERNEL(winograd_out)(const cj_winograd *a, int64_t group, int64_t first,
   for (int64_t b = 0; b < blocks; b++, m += a->chunk * BLOCK) {
     const int64_t block = group * GROUP + b;
     if (a->points == 6)
-      tiles_out(a, 6, 4, block, first, count, m, f, y);
-    else if (a->outputs == 4)
-      tiles_out(a, 8, 4, block, first, count, m, f, y);
+      tiles_out(a, 6, block, first, count, m, f, y);
     else
-      tiles_out(a, 8, 6, block, first, count, m, f, y);
+      tiles_out(a, 8, block, first, count, m, f, y);
   }
 }
 
 /* --- back ------------------------------------------------------------------------------------ */
 
 /* sums: of the block's gy, per channel. */
-CJ_INLINE void tile_back(const int points, const int outputs, const window *w, real *to,
-                         int64_t point, real *sums) {
+CJ_INLINE void tile_back(const int points, const window *w, real *to, int64_t point, real *sums) {
   for (int l = 0; l < BLOCK; l += LANES) {
     vec down[MAX_POINTS][MAX_POINTS]; /* [column][point] */
     vec sum = vec_load(sums + l);
 #pragma GCC unroll 8
-    for (int j = 0; j < outputs; j++) {
+    for (int j = 0; j < OUTPUTS; j++) {
       vec line[MAX_POINTS];
-      window_column(outputs, w, j, l, line);
+      window_column(OUTPUTS, w, j, l, line);
 #pragma GCC unroll 8
-      for (int i = 0; i < outputs; i++) sum += line[i];
-      line_back(points, outputs, line, down[j]);
+      for (int i = 0; i < OUTPUTS; i++) sum += line[i];
+      line_back(points, line, down[j]);
     }
     vec_store(sums + l, sum);
 #pragma GCC unroll 8
     for (int i = 0; i < points; i++) {
       vec line[MAX_POINTS], v[MAX_POINTS];
 #pragma GCC unroll 8
-      for (int j = 0; j < outputs; j++) line[j] = down[j][i];
-      line_back(points, outputs, line, v);
+      for (int j = 0; j < OUTPUTS; j++) line[j] = down[j][i];
+      line_back(points, line, v);
 #pragma GCC unroll 8
       for (int j = 0; j < points; j++) vec_store(to + (i * points + j) * point + l, v[j]);
     }
   }
 }
 
-CJ_INLINE void tiles_back(const cj_winograd *a, const int points, const int outputs,
-                          const cj_picture *gy, int64_t block, int64_t first, int64_t count,
-                          real *to, real *sums) {
+CJ_INLINE void tiles_back(const cj_winograd *a, const int points, const cj_picture *gy,
+                          int64_t block, int64_t first, int64_t count, real *to, real *sums) {
   place p = place_at(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
-    window_at(outputs, gy, p.n, block, p.i * outputs, p.j * outputs, &w);
-    tile_back(points, outputs, &w, to + t * BLOCK, a->m_point, sums);
+    window_at(OUTPUTS, gy, p.n, block, p.i * OUTPUTS, p.j * OUTPUTS, &w);
+    tile_back(points, &w, to + t * BLOCK, a->m_point, sums);
   }
 }
 
@@ -190,9 +185,7 @@ void CJ_KERNEL(winograd_back)(const cj_winograd *a, const cj_picture *gy, int64_
                               int64_t count, real *w, real *sums) {
   for (int64_t block = 0; block < a->to; block++, w += a->chunk * BLOCK, sums += BLOCK)
     if (a->points == 6)
-      tiles_back(a, 6, 4, gy, block, first, count, w, sums);
-    else if (a->outputs == 4)
-      tiles_back(a, 8, 4, gy, block, first, count, w, sums);
+      tiles_back(a, 6, gy, block, first, count, w, sums);
     else
-      tiles_back(a, 8, 6, gy, block, first, count, w, sums);
+      tiles_back(a, 8, gy, block, first, count, w, sums);
 }

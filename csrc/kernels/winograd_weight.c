@@ -32,25 +32,23 @@ static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-static bool weight_sizes(const cj_conv *s, cj_winograd *a) {
-  if (!CJ_KERNEL(winograd_sizes)(s, a)) return false;
+/* Tiles of a chunk, at most. */
+static int64_t most_tiles(const cj_winograd *a) {
   const int64_t tile = a->points * a->points * (a->from + a->to) * BLOCK * (int64_t)sizeof(real);
-  const int64_t tiles = s->batch * a->tiles_h * a->tiles_w;
   const int64_t room = CHUNK_BYTES / tile;
-  const int64_t many = room < CHUNK_LEAST ? CHUNK_LEAST : min64(room, CHUNK_MOST);
-  a->chunk = tiles ? divide_up(tiles, divide_up(tiles, many)) : 1;
-  a->v_point = (a->from * a->chunk | 1) * BLOCK;
-  a->m_point = (a->to * a->chunk | 1) * BLOCK;
-  return true;
+  return room < CHUNK_LEAST ? CHUNK_LEAST : min64(room, CHUNK_MOST);
 }
 
 static int64_t pieces_of(const cj_winograd *a) {
   return divide_up(a->chunk, PIECE_TILES);
 }
 
+/* Enough for fewer images too, whose chunks may be larger. */
 size_t CJ_KERNEL(winograd_weight_scratch)(const cj_conv *s) {
   cj_winograd a;
-  if (!weight_sizes(s, &a)) return 0;
+  if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
+  const int64_t tiles = winograd_tiles(s, &a);
+  winograd_set_chunk(&a, tiles ? min64(tiles, most_tiles(&a)) : 1, a.to);
   const int64_t elements = a.points * a.points * (a.v_point + a.m_point) +
                            CJ_KERNEL(winograd_packed)(s) + pieces_of(&a) * a.to * BLOCK;
   return (size_t)elements * sizeof(real) + (size_t)(a.to * BLOCK) * sizeof(double);
@@ -80,8 +78,9 @@ static void add_bias(const weight_run *r) {
 void CJ_KERNEL(winograd_weight)(const cj_conv *s, const cj_picture *x, const cj_picture *gy,
                                 real *gw, real *gb, void *scratch) {
   weight_run r = {.x = x, .gy = gy, .v = scratch};
-  if (!weight_sizes(s, &r.a)) return;
-  const int64_t points = r.a.points * r.a.points, tiles = s->batch * r.a.tiles_h * r.a.tiles_w;
+  if (!CJ_KERNEL(winograd_sizes)(s, &r.a)) return;
+  const int64_t points = r.a.points * r.a.points, tiles = winograd_tiles(s, &r.a);
+  winograd_set_chunk(&r.a, winograd_even_chunk(tiles, most_tiles(&r.a)), r.a.to);
   r.w = r.v + points * r.a.v_point;
   r.sums = r.w + points * r.a.m_point;
   r.bias = r.sums + CJ_KERNEL(winograd_packed)(s);
