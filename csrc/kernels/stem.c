@@ -106,9 +106,19 @@ typedef struct forward {
   cj_slots slots;
 } forward;
 
+/* Whether the finish is bias and ReLU, or less: compiled apart, it asks nothing per pixel. */
+static bool finish_simple(const cj_finish *f) {
+  return !f->add && !f->mask && f->slope == 0;
+}
+
+CJ_INLINE cj_finish_line line_of_kind(const cj_finish_line *l, const bool simple) {
+  if (!simple) return *l;
+  return (cj_finish_line){.to = l->to, .bias = l->bias, .signs = l->signs, .clip = l->clip};
+}
+
 /* Pixels [j, j + pixels) of a row of `blocks` blocks; x: pixel j of the sheet's row. */
-CJ_INLINE void tile_body(const forward *k, const int pixels, const int blocks, const real *x,
-                         const real *w, int64_t j, const cj_finish_line *line) {
+CJ_INLINE void tile_body(const forward *k, const int pixels, const int blocks, const bool simple,
+                         const real *x, const real *w, int64_t j, const cj_finish_line *line) {
   vec sum[TILE_PIXELS][TILE_VECS];
   const int64_t depth = depth_of(k->s);
 #pragma GCC unroll 16
@@ -130,18 +140,20 @@ CJ_INLINE void tile_body(const forward *k, const int pixels, const int blocks, c
     }
   }
 #pragma GCC unroll 2
-  for (int b = 0; b < blocks; b++)
+  for (int b = 0; b < blocks; b++) {
+    const cj_finish_line l = line_of_kind(&line[b], simple);
 #pragma GCC unroll 16
-    for (int p = 0; p < pixels; p++) finish_pixel(&line[b], j + p, sum[p] + b * PIXEL_VECS);
+    for (int p = 0; p < pixels; p++) finish_pixel(&l, j + p, sum[p] + b * PIXEL_VECS);
+  }
 }
 
 #define TILE(p)                                                                                    \
   case p:                                                                                          \
-    tile_body(k, p, blocks, x, w, j, line);                                                        \
+    tile_body(k, p, blocks, simple, x, w, j, line);                                                \
     return;
 
-CJ_INLINE void tile_any(const forward *k, int64_t pixels, const int blocks, const real *x,
-                        const real *w, int64_t j, const cj_finish_line *line) {
+CJ_INLINE void tile_any(const forward *k, int64_t pixels, const int blocks, const bool simple,
+                        const real *x, const real *w, int64_t j, const cj_finish_line *line) {
   switch (pixels) {
     /* clang-format off */
     TILE(1)
@@ -159,14 +171,32 @@ CJ_INLINE void tile_any(const forward *k, int64_t pixels, const int blocks, cons
   }
 }
 
+typedef void tile_function(const forward *k, int64_t pixels, const real *x, const real *w,
+                           int64_t j, const cj_finish_line *line);
+
 static void tile_one(const forward *k, int64_t pixels, const real *x, const real *w, int64_t j,
                      const cj_finish_line *line) {
-  tile_any(k, pixels, 1, x, w, j, line);
+  tile_any(k, pixels, 1, false, x, w, j, line);
+}
+
+static void tile_one_simple(const forward *k, int64_t pixels, const real *x, const real *w,
+                            int64_t j, const cj_finish_line *line) {
+  tile_any(k, pixels, 1, true, x, w, j, line);
 }
 
 static void tile_wide(const forward *k, int64_t pixels, const real *x, const real *w, int64_t j,
                       const cj_finish_line *line) {
-  tile_any(k, pixels, TILE_BLOCKS, x, w, j, line);
+  tile_any(k, pixels, TILE_BLOCKS, false, x, w, j, line);
+}
+
+static void tile_wide_simple(const forward *k, int64_t pixels, const real *x, const real *w,
+                             int64_t j, const cj_finish_line *line) {
+  tile_any(k, pixels, TILE_BLOCKS, true, x, w, j, line);
+}
+
+static tile_function *tile_for(const cj_finish *f, int64_t blocks) {
+  if (blocks == 1) return finish_simple(f) ? tile_one_simple : tile_one;
+  return finish_simple(f) ? tile_wide_simple : tile_wide;
 }
 
 /* Row i of image n in blocks [block, block + blocks); x: the row's first pixel in the sheet. */
@@ -174,10 +204,10 @@ static void forward_row(const forward *k, int64_t n, int64_t block, int64_t bloc
                         const real *x) {
   const int64_t ow = k->s->ow, pixels = divide_up(ow, divide_up(ow, TILE_PIXELS));
   const real *w = k->packed + block * depth_of(k->s) * BLOCK;
+  tile_function *const tile = tile_for(k->f, blocks);
   cj_finish_line line[TILE_BLOCKS];
   for (int64_t b = 0; b < blocks; b++) line[b] = finish_line(k->f, k->y, n, block + b, i);
-  for (int64_t j = 0; j < ow; j += pixels)
-    (blocks == 1 ? tile_one : tile_wide)(k, min64(pixels, ow - j), x + j, w, j, line);
+  for (int64_t j = 0; j < ow; j += pixels) tile(k, min64(pixels, ow - j), x + j, w, j, line);
 }
 
 static void forward_piece(void *context, int64_t n) {

@@ -88,44 +88,80 @@ static bool same_bytes(const real *a, const real *b, int64_t count) {
   return memcmp(a, b, (size_t)count * sizeof *a) == 0;
 }
 
-static void check_forward(const net *k) {
+typedef enum finish_kind { NOTHING, RELU, ALL, FINISH_KINDS } finish_kind;
+
+/* What follows the sum: `sign` becomes the bit that belongs to it. */
+static double finished(const cj_finish *f, int64_t o, double add, bool mask, double v, bool *sign) {
+  if (f->bias) v += (double)f->bias[o];
+  if (f->add) v += add;
+  if (f->mask && !mask) v *= (double)f->slope;
+  *sign = !(v <= 0);
+  return f->clip && !*sign ? v * (double)f->slope : v;
+}
+
+static void check_values(const net *k, const cj_finish *f, const cj_picture *y) {
   const cj_conv *s = &k->s;
-  const int64_t blocks = (s->c_out + BLOCK - 1) / BLOCK;
-  const int64_t pixels = s->batch * blocks * s->oh * s->ow;
-  sample_picture y = sample_picture_new(s->batch, s->c_out, s->oh, s->ow, k->more_ring, 16);
-  sample_picture alone = sample_picture_new(s->batch, s->c_out, s->oh, s->ow, k->more_ring, 16);
-  real *bias = sample_array(blocks * BLOCK, 9);
-  for (int64_t o = s->c_out; o < blocks * BLOCK; o++) bias[o] = 0;
-  uint16_t *signs = calloc((size_t)pixels + 1, sizeof *signs);
-  const cj_finish f = {.bias = bias, .clip = true, .signs = signs, .slope = (real)0.25};
-  CJ_KERNEL(stem_forward)(s, k->x, k->packed, &f, &y.p, k->scratch, 2);
+  const int64_t blocks = picture_blocks(y);
   for (int64_t n = 0; n < s->batch; n++)
     for (int64_t o = 0; o < blocks * BLOCK; o++)
       for (int64_t i = 0; i < s->oh; i++)
         for (int64_t j = 0; j < s->ow; j++) {
-          const real got = picture_at(&y.p, n, o / BLOCK, i, j)[o % BLOCK];
+          const double got = (double)picture_at(y, n, o / BLOCK, i, j)[o % BLOCK];
           if (o >= s->c_out) {
             CHECK(got == 0);
             continue;
           }
-          double size, want = y_sum(k, n, o, i, j, &size) + (double)bias[o];
-          if (want < 0) want *= 0.25;
-          CHECK(fabs((double)got - want) <= tolerance(size));
           const int64_t bit = ((n * blocks + o / BLOCK) * s->oh + i) * s->ow + j;
-          CHECK((signs[bit] >> (o % BLOCK) & 1) == (got > 0));
+          bool sign;
+          double size;
+          const double sum = y_sum(k, n, o, i, j, &size);
+          const double add = f->add ? (double)picture_at(f->add, n, o / BLOCK, i, j)[o % BLOCK] : 0;
+          const bool mask = f->mask && f->mask[bit] >> (o % BLOCK) & 1;
+          const double want = finished(f, o, add, mask, sum, &sign);
+          CHECK(fabs(got - want) <= tolerance(size));
+          if (f->signs && fabs(want) > tolerance(size))
+            CHECK((f->signs[bit] >> (o % BLOCK) & 1) == sign);
         }
+}
+
+static void check_forward(const net *k, finish_kind kind) {
+  const cj_conv *s = &k->s;
+  const int64_t blocks = (s->c_out + BLOCK - 1) / BLOCK;
+  const int64_t bits = s->batch * blocks * s->oh * s->ow;
+  sample_picture y = sample_picture_new(s->batch, s->c_out, s->oh, s->ow, k->more_ring, 16);
+  sample_picture alone = sample_picture_new(s->batch, s->c_out, s->oh, s->ow, k->more_ring, 16);
+  real *bias = sample_array(blocks * BLOCK, 9), *other;
+  sample_picture add = sample_picture_random(s->batch, s->c_out, s->oh, s->ow, 1, 0, 8, &other);
+  for (int64_t o = s->c_out; o < blocks * BLOCK; o++) bias[o] = 0;
+  uint16_t *mask = malloc(((size_t)bits + 1) * 2), *signs = calloc((size_t)bits + 1, 2);
+  for (int64_t i = 0; i < bits; i++) mask[i] = (uint16_t)(i * 40503);
+  const cj_finish kinds[FINISH_KINDS] = {[RELU] = {.bias = bias, .clip = true, .signs = signs},
+                                         [ALL] = {.bias = bias,
+                                                  .add = &add.p,
+                                                  .mask = mask,
+                                                  .clip = true,
+                                                  .signs = signs,
+                                                  .slope = (real)0.25}};
+  CJ_KERNEL(stem_forward)(s, k->x, k->packed, &kinds[kind], &y.p, k->scratch, 2);
+  check_values(k, &kinds[kind], &y.p);
   cj_conv one = *s;
   one.batch = 1;
-  cj_finish g = f;
-  g.signs = NULL;
   for (int64_t n = 0; n < s->batch; n++) {
-    cj_picture at = alone.p;
+    cj_picture at = alone.p, add_at = add.p;
     at.data += n * at.image;
+    add_at.data += n * add_at.image;
+    cj_finish f = kinds[kind];
+    f.signs = NULL;
+    f.mask = f.mask ? mask + n * blocks * s->oh * s->ow : NULL;
+    f.add = f.add ? &add_at : NULL;
     CJ_KERNEL(stem_forward)
-    (&one, k->x + n * s->c_in * s->h * s->w, k->packed, &g, &at, k->scratch, 1);
+    (&one, k->x + n * s->c_in * s->h * s->w, k->packed, &f, &at, k->scratch, 1);
   }
   CHECK(same_bytes(y.memory, alone.memory, y.size)); /* what is outside the pictures too */
   free(signs);
+  free(mask);
+  free(add.memory);
+  free(other);
   free(bias);
   free(alone.memory);
   free(y.memory);
@@ -219,7 +255,7 @@ static void test_case(cj_conv s, int64_t more_ring) {
   k.scratch = malloc(bytes + 1);
   memset(k.scratch, 0xFF, bytes);
   cj_set_threads(2);
-  check_forward(&k);
+  for (int kind = 0; kind < FINISH_KINDS; kind++) check_forward(&k, (finish_kind)kind);
   check_input(&k, false);
   check_input(&k, true);
   check_weight(&k);
