@@ -31,14 +31,21 @@ static cj_tensor over(cj_frame *f, int v, void *data) {
   return t;
 }
 
-/* Sizes of what the operator saves and of its scratch, found by infer on tensors without memory. */
-static void call_size(cj_plan *p, cj_step *s) {
+/* Sizes of what the operator saves and of its scratch, found by infer on tensors without memory;
+ * integers, which infer looks at, are zeros. */
+static cj_status call_size(cj_plan *p, cj_step *s) {
+  size_t most = 1;
+  for (int k = 0; k < s->count; k++)
+    if (s->in[k] != NONE && tensor_bytes(&p->values[s->in[k]].t) > most)
+      most = tensor_bytes(&p->values[s->in[k]].t);
+  void *zeros = cj_alloc_zeroed(most);
+  if (!zeros) return cj_fail(CJ_EMEM, "out of memory: no room for a plan");
   cj_frame nowhere = {.p = p, .storage = {.refs = 1 << 30}};
   cj_tensor in[64] = {0}, y = {0};
   const cj_tensor *list[64] = {0};
   for (int k = 0; k < s->count; k++) {
     if (s->in[k] == NONE) continue;
-    in[k] = over(&nowhere, s->in[k], NULL);
+    in[k] = over(&nowhere, s->in[k], zeros);
     if (p->values[s->in[k]].live) in[k] = p->values[s->in[k]].t;
     list[k] = &in[k];
   }
@@ -48,6 +55,8 @@ static void call_size(cj_plan *p, cj_step *s) {
   for (int k = 0; k < CJ_MAX_SAVED && flows_back(p, s); k++)
     if (a.saved[k].stride[0] || a.saved[k].ndim) s->saved += tensor_bytes(&a.saved[k]);
   s->scratch = s->op->scratch ? s->op->scratch(&a) : 0;
+  cj_free(zeros);
+  return CJ_OK;
 }
 
 static void bind_inputs(cj_frame *f, const cj_step *s, cj_bound *b) {
@@ -99,11 +108,26 @@ static cj_bound *bound_of(const cj_plan *p, const cj_step *s, const cj_frame *f)
   return f->bound[i];
 }
 
+/* Integers are looked at in every run: they may be labels. */
+static cj_status look_again(const cj_step *s, cj_bound *b) {
+  bool integers = false;
+  for (int k = 0; k < s->count; k++) integers |= b->list[k] && !cj_dtype_float(b->list[k]->dtype);
+  if (!integers) return CJ_OK;
+  const bool recording = b->args.recording;
+  cj_tensor y = {.dtype = b->y.dtype};
+  b->args.recording = false; /* what is saved has its memory */
+  const cj_status status = s->op->infer(&b->args, &y);
+  b->args.recording = recording;
+  return status;
+}
+
 static void call_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   cj_bound *b = bound_of(p, s, f);
   cj_tensor y = over(f, s->out, f->data[s->out]);
   bind_inputs(f, s, b);
   b->args.scratch = f->scratch;
+  f->status = look_again(s, b);
+  if (f->status != CJ_OK) return;
   if (s->op->flags & CJ_VIEW)
     (void)cj_tensor_copy(&y, &b->y); /* sizes agree */
   else

@@ -89,16 +89,21 @@ static void run_forward(cj_frame *f, cj_step *s) {
   if (begin) atomic_fetch_add(&s->nanoseconds[0], now() - begin);
 }
 
-void cj_frame_forward(cj_frame *f, int64_t rows, const void *const *in, void *const *out) {
+cj_status cj_frame_forward(cj_frame *f, int64_t rows, const void *const *in, void *const *out) {
   cj_plan *p = f->p;
   f->rows = rows;
+  f->status = CJ_OK;
   for (int v = 0; v < p->value_count; v++)
     if (p->values[v].live) f->data[v] = p->values[v].t.data;
   for (int k = 0; k < p->input_count; k++)
     if (f->data[p->inputs[k]]) memcpy(f->data[p->inputs[k]], in[k], row_bytes(f, p->inputs[k]));
-  for (int s = 0; s < p->step_count && !cj_stop_requested(); s++) run_forward(f, p->steps[s]);
+  for (int s = 0; s < p->step_count && !cj_stop_requested(); s++) {
+    run_forward(f, p->steps[s]);
+    CJ_TRY(f->status);
+  }
   for (int k = 0; k < p->output_count; k++)
     if (out[k]) memcpy(out[k], f->data[p->outputs[k]], row_bytes(f, p->outputs[k]));
+  return cj_stop_requested() ? cj_fail(CJ_ESTOP, "interrupted") : CJ_OK;
 }
 
 static void run_act(cj_frame *f, const cj_act *act) {

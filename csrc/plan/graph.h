@@ -42,7 +42,7 @@ typedef struct cj_step_kind {
   const char *name;
   unsigned flags;
   /* Chooses the algorithm; raises rings of values; sets packed, scratch, saved. */
-  void (*size)(cj_plan *p, cj_step *s);
+  cj_status (*size)(cj_plan *p, cj_step *s);
   void (*pack)(const cj_plan *p, const cj_step *s, void *packed); /* NULL: no weights */
   void (*forward)(const cj_plan *p, const cj_step *s, cj_frame *f);
   void (*backward)(const cj_plan *p, const cj_step *s, cj_frame *f);
@@ -122,6 +122,7 @@ struct cj_frame {
   cj_plan *p;
   int64_t rows;
   const cj_act *act; /* the one that runs */
+  cj_status status;  /* of this run: a call may find its labels out of range */
   char *arena, *scratch;
   void **data, **grad, **signs; /* per value */
   struct cj_bound **bound;      /* per step: what a call step calls */

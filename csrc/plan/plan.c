@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "core/cpu.h"
 #include "autograd/tape.h"
+#include "core/cpu.h"
 #include "core/memory.h"
 #include "core/threads.h"
 #include "plan/graph.h"
@@ -175,7 +175,7 @@ static cj_status compile(cj_plan *p, const cj_trace *t, int inputs, const cj_ten
   CJ_TRY(cj_plan_lower(p, t, inputs, in, outputs, out));
   if (!p->o.train) CJ_TRY(check_apart(p));
   CJ_TRY(cj_plan_reverse(p));
-  for (int s = 0; s < p->step_count; s++) p->steps[s]->kind->size(p, p->steps[s]);
+  for (int s = 0; s < p->step_count; s++) CJ_TRY(p->steps[s]->kind->size(p, p->steps[s]));
   return cj_plan_place(p);
 }
 

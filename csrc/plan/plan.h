@@ -51,8 +51,9 @@ cj_status cj_frame_new(cj_frame **f, cj_plan *p);
 void cj_frame_drop(cj_frame *f);
 
 /* Runs forward on rows <= B images. in[i]: contiguous data of input i (rows of the first dimension
- * in evaluation, everything in training); out[i]: memory for output i, or NULL. */
-void cj_frame_forward(cj_frame *f, int64_t rows, const void *const *in, void *const *out);
+ * in evaluation, everything in training); out[i]: memory for output i, or NULL. CJ_EARG when an
+ * operator refuses integers it is given (labels out of range); CJ_ESTOP. */
+cj_status cj_frame_forward(cj_frame *f, int64_t rows, const void *const *in, void *const *out);
 
 /* After forward, evaluation: gx = sum gy[i] d out[i] / dx, gy[i] NULL for none. May be repeated. */
 void cj_frame_pull(cj_frame *f, const void *const *gy, void *gx);

@@ -223,7 +223,7 @@ static void test_evaluation(const char *name, function f, cj_dtype dtype, int64_
   for (int64_t n = rows; frame && n > 0; n -= 2) { /* fewer rows, the same numbers */
     cj_tensor_fill(&z, NAN);
     cj_tensor_fill(&gx, NAN);
-    cj_frame_forward(frame, n, (const void *[]){x.data}, (void *[]){z.data});
+    CHECK(cj_frame_forward(frame, n, (const void *[]){x.data}, (void *[]){z.data}) == CJ_OK);
     cj_frame_pull(frame, (const void *[]){gz.data}, gx.data);
     if (n == 3) cj_frame_pull(frame, (const void *[]){gz.data}, gx.data); /* again */
     const double dz = distance(&z, y, n * 10), dx = distance(&gx, &want, n * cj_numel(&x) / rows);
@@ -247,7 +247,7 @@ static void test_evaluation(const char *name, function f, cj_dtype dtype, int64_
 
 static const cj_tensor *loss_of(world *w, function f, const cj_tensor *x, const cj_tensor *labels) {
   const cj_tensor *z = f(w, x);
-  return apply(w, "cross_entropy", IN(z, labels), NUM(0));
+  return apply(w, "cross_entropy", IN(z, labels), NUM(1));
 }
 
 static void copy_buffers(world *to, const world *from) {
@@ -284,12 +284,17 @@ static void test_training(const char *name, function f, cj_dtype dtype, int64_t 
   CHECK(cj_plan_refresh(p, NULL) == CJ_OK && cj_frame_new(&frame, p) == CJ_OK);
   cj_tensor got = {0};
   CHECK(cj_tensor_zeros(&got, dtype, 0, NULL) == CJ_OK);
-  cj_frame_forward(frame, rows, (const void *[]){x.data, labels.data}, (void *[]){got.data});
+  const void *inputs[] = {x.data, labels.data};
+  CHECK(cj_frame_forward(frame, rows, inputs, (void *[]){got.data}) == CJ_OK);
   const double loss = at(&got, 0);
   CHECK(fabs(loss - want) < bound * fabs(want));
   CHECK(cj_frame_backward(frame) == CJ_OK);
   for (int i = 0; i < w.parameter_count; i++) {
     const cj_tensor *a = &w.parameters[i], *b = &other.parameters[i];
+    const bool both = !a->node || (a->node->grad.storage && b->node->grad.storage);
+    if (!both) printf("%s: parameter %d has no gradient\n", name, i);
+    CHECK(both);
+    if (!both) continue;
     const double moved = distance(a, b, cj_numel(a));
     const double d = a->node ? distance(&a->node->grad, &b->node->grad, cj_numel(a)) : 0;
     if (!(d < bound && moved < bound))
@@ -297,6 +302,8 @@ static void test_training(const char *name, function f, cj_dtype dtype, int64_t 
              cj_dtype_name(dtype), i, (int)cj_numel(a), d, moved);
     CHECK(d < bound && moved < bound);
   }
+  ((int64_t *)labels.data)[2] = 10;
+  CHECK(cj_frame_forward(frame, rows, inputs, (void *[]){NULL}) == CJ_EARG);
   cj_frame_drop(frame);
   cj_plan_drop(p);
   end(&w);

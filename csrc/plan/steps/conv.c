@@ -64,7 +64,7 @@ static int64_t back_elements(const cj_step *s, const cj_conv *c) {
                                    : CJ_KERNEL(direct_packed)(c);
 }
 
-static void conv_size(cj_plan *p, cj_step *s) {
+static cj_status conv_size(cj_plan *p, cj_step *s) {
   const cj_conv c = conv_sizes(p, s, p->rows), turned = CJ_KERNEL(winograd_turn)(&c);
   const bool back = s->write[X].mode != CJ_SKIP, plain = c.stride_h == 1 && c.stride_w == 1;
   const bool tiles = !p->o.exact && plain;
@@ -86,6 +86,7 @@ static void conv_size(cj_plan *p, cj_step *s) {
            !back || back_tiles == there_tiles ? ""
            : back_tiles                       ? ", winograd back"
                                               : ", direct back");
+  return CJ_OK;
 }
 
 static void conv_pack(const cj_plan *p, const cj_step *s, void *packed) {
@@ -141,7 +142,7 @@ static void conv_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 /* --- from plain images of few channels ---------------------------------------------------------
  */
 
-static void stem_size(cj_plan *p, cj_step *s) {
+static cj_status stem_size(cj_plan *p, cj_step *s) {
   const cj_conv c = conv_sizes(p, s, p->rows);
   const bool back = s->write[X].mode != CJ_SKIP;
   if (back) want_ring(p, s->out, CJ_KERNEL(stem_input_ring)(&c));
@@ -149,6 +150,7 @@ static void stem_size(cj_plan *p, cj_step *s) {
   if (wanted(p, s->in[WEIGHT])) s->scratch = most(s->scratch, CJ_KERNEL(stem_weight_scratch)(&c));
   set_packed(s, c.c_out, CJ_KERNEL(stem_packed)(&c), back ? CJ_KERNEL(stem_input_packed)(&c) : 0);
   snprintf(s->how, sizeof s->how, "first layer");
+  return CJ_OK;
 }
 
 static void stem_pack(const cj_plan *p, const cj_step *s, void *packed) {
@@ -174,9 +176,8 @@ static void stem_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_picture gy = grad_of(f, s->out);
   real *gw = gradient(p, f, s->in[WEIGHT]), *gb = gradient(p, f, s->in[BIAS]);
   if (gw || gb) CJ_KERNEL(stem_weight)(&c, f->data[s->in[X]], &gy, gw, gb, f->scratch);
-  if (s->write[X].mode != CJ_SKIP)
-    CJ_KERNEL(stem_input)
-    (&c, &gy, m.back, f->grad[s->in[X]], s->write[X].mode == CJ_ADD, f->scratch, p->slots);
+  if (s->write[X].mode != CJ_SKIP) CJ_KERNEL(stem_input)
+  (&c, &gy, m.back, f->grad[s->in[X]], s->write[X].mode == CJ_ADD, f->scratch, p->slots);
 }
 
 /* --- transposed --------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ static cj_conv turned_bias_sizes(cj_conv c) {
   return c;
 }
 
-static void turned_size(cj_plan *p, cj_step *s) {
+static cj_status turned_size(cj_plan *p, cj_step *s) {
   const cj_conv c = turned_sizes(p, s, p->rows), b = turned_bias_sizes(c);
   const bool back = s->write[X].mode != CJ_SKIP;
   want_ring(p, s->in[X], CJ_KERNEL(direct_input_ring)(&c));
@@ -219,6 +220,7 @@ static void turned_size(cj_plan *p, cj_step *s) {
     s->scratch = most(CJ_KERNEL(direct_weight_scratch)(&c), CJ_KERNEL(direct_weight_scratch)(&b));
   set_packed(s, c.c_in, CJ_KERNEL(direct_packed)(&c), back ? CJ_KERNEL(direct_packed)(&c) : 0);
   snprintf(s->how, sizeof s->how, "direct");
+  return CJ_OK;
 }
 
 static void turned_pack(const cj_plan *p, const cj_step *s, void *packed) {

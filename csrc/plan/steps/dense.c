@@ -15,7 +15,7 @@ static cj_dense back(const cj_plan *p, const cj_step *s, int64_t rows) {
   return (cj_dense){rows, cj_size(p, s->in[WEIGHT], 0), cj_size(p, s->in[WEIGHT], 1)};
 }
 
-static void dense_size(cj_plan *p, cj_step *s) {
+static cj_status dense_size(cj_plan *p, cj_step *s) {
   const cj_dense d = there(p, s, p->rows), b = back(p, s, p->rows);
   int64_t elements = padded(CJ_KERNEL(dense_packed)(&d));
   if (s->write[X].mode != CJ_SKIP) elements += CJ_KERNEL(dense_packed)(&b);
@@ -23,6 +23,7 @@ static void dense_size(cj_plan *p, cj_step *s) {
   if (wanted(p, s->in[WEIGHT]) || wanted(p, s->in[BIAS]))
     s->scratch = CJ_KERNEL(dense_weight_scratch)(&d);
   snprintf(s->how, sizeof s->how, "product");
+  return CJ_OK;
 }
 
 static void dense_pack(const cj_plan *p, const cj_step *s, void *packed) {

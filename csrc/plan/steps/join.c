@@ -5,9 +5,10 @@
 #include "kernels/picture_ops.h"
 #include "step.h"
 
-static void no_size(cj_plan *p, cj_step *s) {
+static cj_status no_size(cj_plan *p, cj_step *s) {
   (void)p;
   snprintf(s->how, sizeof s->how, "copy");
+  return CJ_OK;
 }
 
 /* --- y = clip(x + add) -------------------------------------------------------------------------

@@ -32,12 +32,13 @@ static moments moments_of(const cj_plan *p, const cj_step *s, const cj_frame *f)
   return m;
 }
 
-static void norm_size(cj_plan *p, cj_step *s) {
+static cj_status norm_size(cj_plan *p, cj_step *s) {
   const cj_frame nowhere = {.p = p};
   const cj_picture x = picture_over(&nowhere, s->in[X], NULL);
   s->saved = (size_t)width(p, s) * (sizeof(double) + 4 * sizeof(real));
   s->scratch = CJ_KERNEL(picture_norm_scratch)(&x, p->rows);
   snprintf(s->how, sizeof s->how, "batch moments");
+  return CJ_OK;
 }
 
 static void move(const cj_plan *p, int running, int64_t c, double to, double momentum) {
@@ -89,9 +90,10 @@ static void norm_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 /* --- evaluation --------------------------------------------------------------------------------
  */
 
-static void affine_size(cj_plan *p, cj_step *s) {
+static cj_status affine_size(cj_plan *p, cj_step *s) {
   s->packed = (size_t)(2 * width(p, s)) * sizeof(real);
   snprintf(s->how, sizeof s->how, "per channel");
+  return CJ_OK;
 }
 
 static void affine_pack(const cj_plan *p, const cj_step *s, void *packed) {

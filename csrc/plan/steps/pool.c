@@ -20,11 +20,12 @@ static cj_window window_of(const cj_plan *p, const cj_step *s) {
   return w;
 }
 
-static void max_pool_size(cj_plan *p, cj_step *s) {
+static cj_status max_pool_size(cj_plan *p, cj_step *s) {
   const cj_tensor *y = &p->values[s->out].t;
   if (p->values[s->out].wanted)
     s->saved = (size_t)(p->rows * padded(y->size[1]) * y->size[2] * y->size[3]);
   snprintf(s->how, sizeof s->how, "windows");
+  return CJ_OK;
 }
 
 static void max_pool_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
@@ -44,9 +45,10 @@ static void max_pool_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   (&w, f->rows, &gy, (uint8_t *)f->arena + s->saved_at, &finish, &gx);
 }
 
-static void avg_pool_size(cj_plan *p, cj_step *s) {
+static cj_status avg_pool_size(cj_plan *p, cj_step *s) {
   (void)p;
   snprintf(s->how, sizeof s->how, "windows");
+  return CJ_OK;
 }
 
 static void avg_pool_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
