@@ -379,7 +379,7 @@ static cj_status lower_cat(lowering *l, int64_t i) {
 static cj_status lower_reshape(lowering *l, int64_t i) {
   const cj_traced *c = call_of(l, i);
   bool ok = true;
-  if (!cj_contiguous(&c->in[0]) || !cj_contiguous(&c->y)) return lower_call(l, i);
+  if (!cj_contiguous(&c->y)) return lower_call(l, i);
   const int x = input(l, c, i, 0, CJ_PLAIN, &ok), y = ok ? new_result(l, i, CJ_PLAIN) : NONE;
   if (y == NONE) return no_memory();
   l->p->values[y].same = x;
