@@ -121,12 +121,25 @@ static bool used_before(const cj_node *n, int k) {
   return false;
 }
 
+cj_status cj_leaf_gradient(cj_tensor *g, const cj_tensor *leaf) {
+  const cj_node *n = leaf->node;
+  const bool at_home = n->home.storage && !n->grad.storage && n->home.dtype == leaf->dtype &&
+                       cj_same_shape(&n->home, leaf) && atomic_load(&n->home.storage->refs) == 1;
+  if (!at_home) return cj_tensor_zeros(g, leaf->dtype, leaf->ndim, leaf->size);
+  cj_tensor_share(g, &n->home);
+  memset(g->data, 0, g->storage->bytes);
+  return CJ_OK;
+}
+
 static cj_status open_buffers(walk *w, const cj_node *n, buffers *b) {
   for (int k = 0; k < n->args.count; k++) {
     const cj_tensor *in = &n->inputs[k];
     if (!in->node || !w->stops[in->node->slot].needed) continue;
     cj_tensor *g = used_before(n, k) ? &b->extra[k] : &w->stops[in->node->slot].grad;
-    if (!g->storage) CJ_TRY(cj_tensor_zeros(g, in->dtype, in->ndim, in->size));
+    if (!g->storage)
+      CJ_TRY(w->wanted < 0 && is_leaf(in->node)
+                 ? cj_leaf_gradient(g, in)
+                 : cj_tensor_zeros(g, in->dtype, in->ndim, in->size));
     b->gx[k] = g;
   }
   return CJ_OK;

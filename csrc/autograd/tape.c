@@ -78,6 +78,7 @@ void cj_node_drop(cj_node *n) {
     dead = one->next;
     cj_node_free_call(one);
     cj_tensor_drop(&one->grad);
+    cj_tensor_drop(&one->home);
     cj_free(one);
   }
   working = false;

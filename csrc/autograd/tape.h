@@ -30,6 +30,7 @@ typedef struct cj_node {
   bool freed;              /* the call's memory is gone: it was walked already */
   cj_tensor y;             /* sizes of the result; data only with CJ_KEEPS_OUTPUT; never a node */
   cj_tensor grad;          /* leaf: the accumulated gradient, empty before the first */
+  cj_tensor home;          /* leaf: where its gradient is made when nobody looks there, or empty */
   uint64_t walk;           /* the walk that is visiting this node, 0: none */
   int64_t slot;            /* this node's place in that walk */
   struct cj_node *next;    /* in the list of nodes to free */
@@ -67,6 +68,10 @@ cj_status cj_require_grad(cj_tensor *t, bool want);
 static inline bool cj_is_leaf(const cj_tensor *t) {
   return !t->node || (!t->node->op && !t->node->custom && !t->node->freed);
 }
+
+/* Zeros for the gradient of a leaf that has none, in the empty *g: at its home, unless somebody
+ * still holds an older gradient that lies there. */
+cj_status cj_leaf_gradient(cj_tensor *g, const cj_tensor *leaf);
 
 /* Walks back from y with gradient gy (NULL: y has one element, gy = 1), adding to the leaves' grad.
  * keep: the graph stays usable; else its memory is freed on the way. */

@@ -115,6 +115,7 @@ void open_nested(lua_State *L);
 void open_ops(lua_State *L);
 void open_catalog(lua_State *L);
 void open_autograd(lua_State *L);
+void open_flat(lua_State *L);
 void open_random(lua_State *L);
 void open_system(lua_State *L);
 void open_interrupt(lua_State *L);

@@ -104,6 +104,7 @@ int luaopen_conjugate_core(lua_State *L) {
   open_ops(L);
   open_catalog(L);
   open_autograd(L);
+  open_flat(L);
   open_random(L);
   open_system(L);
   open_interrupt(L);

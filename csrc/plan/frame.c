@@ -147,7 +147,10 @@ static cj_status open_gradients(cj_frame *f, cj_tensor *made) {
     const cj_value *value = &p->values[v];
     if (!value->live || !value->wanted) continue;
     cj_tensor *g = value->preamble == NONE ? &value->t.node->grad : &made[v];
-    if (!g->storage) CJ_TRY(cj_tensor_zeros(g, value->t.dtype, value->t.ndim, value->t.size));
+    if (!g->storage)
+      CJ_TRY(value->preamble == NONE
+                 ? cj_leaf_gradient(g, &value->t)
+                 : cj_tensor_zeros(g, value->t.dtype, value->t.ndim, value->t.size));
     f->grad[v] = g->data;
   }
   return CJ_OK;

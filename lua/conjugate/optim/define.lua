@@ -1,10 +1,12 @@
 --- What all optimisers share: parameters, options, state, saving and loading.
 --
 -- An optimiser is a table: `name`, `options` (rules of `check.options`), `slots(o)` (names of the
--- tensors it keeps per parameter), and `update(o, p, g, slots, step)`, one step for one parameter.
+-- tensors it keeps per parameter), and `update(o, p, g, slots, step)`, one step for one parameter,
+-- element by element: it also gets many parameters side by side as one tensor (`optim.flat`).
 -- @module conjugate.optim.define
 local cj = require "conjugate"
 local check = require "conjugate.check"
+local flat = require "conjugate.optim.flat"
 local module = require "conjugate.nn.module"
 
 --- What every optimiser can do. Its options are fields and may be changed between steps:
@@ -23,12 +25,6 @@ local function named(fn, parameters)
   return list
 end
 
-local function slots_of(self, p)
-  local slots = {}
-  for _, slot in ipairs(self.slot_names) do slots[slot] = cj.zeros(p.shape, p.dtype) end
-  return slots
-end
-
 local function construct(class, parameters, given)
   local o = check.options(class.name, given, class.options)
   local self = setmetatable({ step_count = 0, params = named(class.name, parameters) }, class.meta)
@@ -41,8 +37,7 @@ local function construct(class, parameters, given)
   end
   if class.check then class.check(self) end
   self.slot_names = class.slots(self)
-  self.slots = {}
-  for i, pair in ipairs(self.params) do self.slots[i] = slots_of(self, pair[2]) end
+  self.flats, self.slots = flat.gather(self.params, self.slot_names)
   return self
 end
 
@@ -50,11 +45,15 @@ end
 -- @treturn Optimizer self
 function Optimizer:step()
   self.step_count = self.step_count + 1
+  local function update(p, g, slots)
+    self.class.update(self, p, g, slots, self.step_count)
+  end
   cj.no_grad(function()
+    local done = {}
+    for _, one in ipairs(self.flats) do flat.step(one, update, done) end
     for i, pair in ipairs(self.params) do
-      local p = pair[2]
-      local g = p.grad
-      if g then self.class.update(self, p, g, self.slots[i], self.step_count) end
+      local g = not done[i] and pair[2].grad
+      if g then update(pair[2], g, self.slots[i]) end
     end
   end)
   return self
