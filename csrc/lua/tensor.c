@@ -237,6 +237,7 @@ static void assign_grad(lua_State *L, cj_tensor *t) {
   const cj_tensor old = t->node->grad;
   t->node->grad = *own;
   *own = old;
+  cj_tensor_drop(own); /* now, not when collected: its place may serve the next gradient */
 }
 
 static int l_newindex(lua_State *L) {
