@@ -15,8 +15,8 @@ typedef struct cj_flat {
 
 /* Moves those of t that are leaves with a gradient, of t[0]'s type, and that nobody else looks at:
  * offset[i] becomes the element of values where t[i] begins, or -1 where it stayed. Their gradients
- * will be made in grads. f must be empty, and is left so on failure and when there is none to
- * move. CJ_EMEM leaves all in order, some perhaps moved. */
+ * will be made in grads. f must be empty, and stays so when there is none to move. On CJ_EMEM none
+ * has moved. */
 cj_status cj_flat_move(cj_flat *f, int count, cj_tensor *const *t, int64_t *offset);
 
 /* Is t still at `offset`, and its gradient too? */

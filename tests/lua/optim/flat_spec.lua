@@ -1,5 +1,6 @@
 local assert = require "luassert"
 local cj = require "conjugate"
+local starve = require "support.starve"
 
 -- The bytes that matter: equal numbers, -0 apart from 0, all NaN alike.
 local function values(tensors)
@@ -283,5 +284,18 @@ describe("the state of an optimiser", function()
     collectgarbage()
     collectgarbage()
     for i, pair in ipairs(state.tensors) do assert.same(expected[i], values({ pair[2] })[1]) end
+  end)
+end)
+
+describe("making an optimiser", function()
+  it("leaves parameters and memory as they were when memory runs out", function()
+    local list = parameters()
+    local before = values(list)
+    local needed = starve.every_allocation(function()
+      cj.optim.adam { list[1], list[2], list[5] }
+      for _, p in ipairs(list) do p.grad = nil end
+    end)
+    assert.is_true(needed > 4)
+    assert.same(before, values(list))
   end)
 end)
