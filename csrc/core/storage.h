@@ -12,7 +12,7 @@ typedef struct cj_storage {
   atomic_int refs;
   uint32_t version; /* grows with every write in place, so that a tape can see stale inputs */
   size_t bytes;
-  void *data; /* 64-byte aligned */
+  void *data;               /* 64-byte aligned */
   struct cj_storage *whole; /* the block that this one is a part of, or NULL */
 } cj_storage;
 
