@@ -123,42 +123,62 @@ CJ_INLINE vec fold(vec sum[LANES]) {
   return sum[0];
 }
 
-/* All taps of channel c for the pixels of the runs. */
-CJ_INLINE vec runs_body(const input *k, const phase *v, const phase *h, const int taps,
-                        const runs *u, int64_t c) {
+/* The way through blocks, kernel rows and taps of a phase: how many, and from one to the next. */
+typedef struct walk {
+  int64_t blocks, rows, taps;
+  int64_t gy_block, gy_row;
+  int64_t w_block, w_row, w_tap;
+} walk;
+
+static walk walk_of(const input *k, const phase *v, const phase *h) {
   const cj_conv *s = k->s;
-  const int64_t depth = s->c_in * s->kh * s->kw;
+  return (walk){.blocks = picture_blocks(k->gy),
+                .rows = v->taps,
+                .taps = h->taps,
+                .gy_block = picture_plane(k->gy),
+                .gy_row = picture_row(k->gy),
+                .w_block = s->c_in * s->kh * s->kw * BLOCK,
+                .w_row = s->stride_h * s->kw * BLOCK,
+                .w_tap = s->stride_w * BLOCK};
+}
+
+/* All products of the pixels of the runs, `taps` taps at a time; w: the first weights of a channel.
+ * Distances are copied, and places move along, since the registers are few. */
+CJ_INLINE vec runs_body(const walk *g, const int taps, const bool once, const runs *u,
+                        const real *w) {
+  const int64_t rows = g->rows, groups = once ? 1 : g->taps / taps;
+  const int64_t gy_row = g->gy_row, w_row = g->w_row, w_tap = g->w_tap;
   vec sum[LANES];
 #pragma GCC unroll 16
   for (int i = 0; i < LANES; i++) sum[i] = (vec){0};
-  for (int64_t b = 0; b < picture_blocks(k->gy); b++)
-    for (int64_t r = 0; r < v->taps; r++) {
-      const real *w =
-          k->packed + (b * depth + (c * s->kh + v->tap + r * s->stride_h) * s->kw + h->tap) * BLOCK;
-      const int64_t at = b * picture_plane(k->gy) - r * picture_row(k->gy);
-      for (int64_t t = 0; t + taps <= h->taps; t += taps)
+  for (int64_t b = 0; b < g->blocks; b++) {
+    const real *from = w + b * g->w_block;
+    int64_t at = b * g->gy_block;
+    for (int64_t r = 0; r < rows; r++, at -= gy_row, from += w_row)
+      for (int64_t t = 0; t < groups; t++)
 #pragma GCC unroll 8
         for (int lane = 0; lane < BLOCK; lane += LANES)
-          row_body(taps, u, at - t * BLOCK + lane, w + t * s->stride_w * BLOCK + lane,
-                   s->stride_w * BLOCK, sum);
-    }
+          row_body(taps, u, at - t * taps * BLOCK + lane, from + t * taps * w_tap + lane, w_tap,
+                   sum);
+  }
   return fold(sum);
 }
 
-/* Any number of taps: in fives, fours ... as divides it, else one by one. */
-static void runs_sums(const input *k, const phase *v, const phase *h, const runs *u, int64_t c,
-                      real *to) {
+/* Any number of taps: up to five at once, more in pairs or one by one. */
+static void runs_sums(const walk *g, const runs *u, const real *w, real *to) {
   vec sum;
-  if (h->taps == 5)
-    sum = runs_body(k, v, h, 5, u, c);
-  else if (h->taps == 4)
-    sum = runs_body(k, v, h, 4, u, c);
-  else if (h->taps == 3)
-    sum = runs_body(k, v, h, 3, u, c);
-  else if (h->taps % 2 == 0)
-    sum = runs_body(k, v, h, 2, u, c);
+  if (g->taps == 5)
+    sum = runs_body(g, 5, true, u, w);
+  else if (g->taps == 4)
+    sum = runs_body(g, 4, true, u, w);
+  else if (g->taps == 3)
+    sum = runs_body(g, 3, true, u, w);
+  else if (g->taps == 2)
+    sum = runs_body(g, 2, true, u, w);
+  else if (g->taps % 2 == 0)
+    sum = runs_body(g, 2, false, u, w);
   else
-    sum = runs_body(k, v, h, 1, u, c);
+    sum = runs_body(g, 1, false, u, w);
   vec_store(to, sum);
 }
 
@@ -188,6 +208,8 @@ static void store_run(const input *k, const phase *h, const place *p, real *row,
 static void phase_image(const input *k, const phase *v, const phase *h, int64_t n) {
   const cj_conv *s = k->s;
   const int64_t plane = s->h * s->w;
+  const walk g = walk_of(k, v, h);
+  const real *w = k->packed + (v->tap * s->kw + h->tap) * BLOCK;
   real *gx = k->gx + n * s->c_in * plane + v->first * s->w;
   place next = {0, 0, 0};
   while (next.row < v->count) {
@@ -204,7 +226,7 @@ static void phase_image(const input *k, const phase *v, const phase *h, int64_t 
     }
     for (int64_t c = 0; c < s->c_in; c++) {
       real value[LANES];
-      runs_sums(k, v, h, &u, c, value);
+      runs_sums(&g, &u, w + c * s->kh * s->kw * BLOCK, value);
       for (int q = 0; q < count; q++)
         store_run(k, h, &at[q], gx + c * plane + at[q].row * s->stride_h * s->w, value + q * RUN);
     }
