@@ -8,8 +8,8 @@
 #include "step.h"
 
 enum { X, WEIGHT, BIAS };
-enum { STRIDE, PAD = 2 };                   /* numbers */
-enum { FORWARD_TILES = 1, BACK_TILES = 2 }; /* algorithm: Winograd there */
+enum { STRIDE, PAD = 2 };                                     /* numbers */
+enum { FORWARD_TILES = 1, BACK_TILES = 2, WEIGHT_TILES = 4 }; /* algorithm: Winograd there */
 
 static cj_conv conv_sizes(const cj_plan *p, const cj_step *s, int64_t rows) {
   return (cj_conv){.batch = rows,
@@ -73,8 +73,10 @@ static cj_status conv_size(cj_plan *p, cj_step *s) {
   const bool there_tiles = s->algorithm & FORWARD_TILES, back_tiles = s->algorithm & BACK_TILES;
   want_ring(p, s->in[X], there_tiles ? CJ_KERNEL(winograd_ring)(&c) : CJ_KERNEL(direct_ring)(&c));
   if (wanted(p, s->in[WEIGHT])) {
+    if (tiles && CJ_KERNEL(winograd_suits)(&c)) s->algorithm |= WEIGHT_TILES;
     want_ring(p, s->in[X], CJ_KERNEL(direct_ring)(&c));
-    s->scratch = CJ_KERNEL(direct_weight_scratch)(&c);
+    s->scratch = s->algorithm & WEIGHT_TILES ? CJ_KERNEL(winograd_weight_scratch)(&c)
+                                             : CJ_KERNEL(direct_weight_scratch)(&c);
   }
   if (back)
     want_ring(p, s->out,
@@ -126,7 +128,10 @@ static void conv_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   real *gw = gradient(p, f, s->in[WEIGHT]), *gb = gradient(p, f, s->in[BIAS]);
   if (gw || gb) {
     const cj_picture x = data_of(f, s->in[X]);
-    CJ_KERNEL(direct_weight)(&c, &x, &gy, gw, gb, f->scratch);
+    if (s->algorithm & WEIGHT_TILES)
+      CJ_KERNEL(winograd_weight)(&c, &x, &gy, gw, gb, f->scratch);
+    else
+      CJ_KERNEL(direct_weight)(&c, &x, &gy, gw, gb, f->scratch);
   }
   if (s->write[X].mode == CJ_SKIP) return;
   const parts m = parts_of(c.c_out, there_elements(s, &c), p->packed + s->packed_at);
