@@ -137,6 +137,13 @@ static pixel tile_gather(const run_job *job, const phase *p, pixel q, int pixels
   }
 }
 
+/* Fetches the lines that the tile will write, as if its pixels were all in one row. */
+static void tile_fetch(const run_job *job, const phase *p, pixel q, int pixels, int64_t block) {
+  const real *to =
+      picture_at(job->to, q.n, block, p->h.to + q.a * p->h.to_step, p->w.to + q.b * p->w.to_step);
+  for (int i = 0; i < pixels; i++) __builtin_prefetch(to + i * p->w.to_step * BLOCK, 1);
+}
+
 /* Finishes `count` pixels of a line, `step` apart, whose sums are `width` apart. */
 CJ_INLINE void finish_row(const cj_finish_line *l, int64_t j, int64_t step, int64_t count,
                           const real *sums, int64_t width) {
@@ -206,6 +213,7 @@ static void run_group(const run_job *job, const phase *p, int64_t group, int64_t
     const real *at[MOST_PIXELS];
     real sums[TILE_PIXELS * TILE_BLOCKS * BLOCK] __attribute__((aligned(CJ_VEC_BYTES)));
     const pixel next = tile_gather(job, p, q, pixels, at);
+    for (int64_t b = 0; b < blocks; b++) tile_fetch(job, p, q, pixels, block + b);
     tile(pixels, (int)blocks, &g, at, weights, sums);
     for (int64_t b = 0; b < blocks; b++)
       tile_finish(job, p, q, pixels, block + b, sums + b * BLOCK, blocks * BLOCK);
