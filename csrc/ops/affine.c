@@ -5,11 +5,13 @@
  * nearest border pixel (border 0) or zero (border 1). Differentiable in x and M; the spatial
  * transformer of Jaderberg et al., NIPS 2015, with pixels for units. */
 #include <math.h>
+#include <string.h>
 
 #include "core/threads.h"
 #include "op.h"
 
 enum { NEAREST, ZERO };
+enum { MOST_LINES = 1 << 24 }; /* rows or columns: whole numbers of a float */
 
 /* The four pixels around a point: their places in the plane (-1: outside, reads zero), the point's
  * position between them, and whether moving the point moves it (not when clamped to the border). */
@@ -31,6 +33,9 @@ static cj_status affine_infer(cj_args *a, cj_tensor *y) {
     return cj_fail(CJ_ESHAPE, "expected matrix [%lld, 2, 3], got %s", (long long)x->size[0],
                    cj_shape_text(text, m));
   }
+  if (x->size[2] > MOST_LINES || x->size[3] > MOST_LINES || x->size[2] * x->size[3] > INT32_MAX)
+    return cj_fail(CJ_ESHAPE, "expected pictures of fewer than 2^31 pixels, got %lld x %lld",
+                   (long long)x->size[2], (long long)x->size[3]);
   return cj_tensor_describe(y, x->dtype, 4, x->size);
 }
 
@@ -75,21 +80,81 @@ typedef struct job {
   int border;
 } job;
 
+/* --- forward: the same for many points of a row at once, in loops that the compiler vectorises --
+ */
+
+enum { RUN = 32 };
+
+/* Points beside each other: as `taps`. */
+typedef struct run {
+  real u[RUN], v[RUN];
+  int32_t row[2][RUN], col[2][RUN]; /* of the pixels around; -1 outside */
+  int32_t place[4][RUN];
+} run;
+
+/* As split; the next whole number is the second neighbour. */
+static void split_run(const real at[RUN], int64_t size, int border, real rest[RUN],
+                      int32_t first[RUN], int32_t second[RUN]) {
+  const real low = border == ZERO ? (real)-1 : (real)0;
+  const real high = border == ZERO ? (real)size : (real)(size - 1);
+  const int32_t last = (int32_t)size - 1, beyond = border == ZERO ? -1 : last;
+  for (int k = 0; k < RUN; k++) {
+    const real above = at[k] > low ? at[k] : low, p = above > high ? high : above;
+    int32_t whole = (int32_t)p;
+    whole -= (real)whole > p;
+    rest[k] = p - (real)whole;
+    first[k] = whole > last ? beyond : whole;
+    second[k] = whole + 1 > last ? beyond : whole + 1;
+  }
+}
+
+static void find_run(run *t, const real *m, int64_t i, int64_t j, int64_t h, int64_t w,
+                     int border) {
+  real row[RUN], col[RUN];
+  for (int k = 0; k < RUN; k++) {
+    const real at = (real)((int32_t)j + k);
+    row[k] = m[0] * (real)i + m[1] * at + m[2];
+    col[k] = m[3] * (real)i + m[4] * at + m[5];
+  }
+  split_run(row, h, border, t->u, t->row[0], t->row[1]);
+  split_run(col, w, border, t->v, t->col[0], t->col[1]);
+  for (int q = 0; q < 4; q++)
+    for (int k = 0; k < RUN; k++) {
+      const int32_t r = t->row[q / 2][k], c = t->col[q % 2][k];
+      t->place[q][k] = (r | c) < 0 ? -1 : r * (int32_t)w + c;
+    }
+}
+
+/* The plane has a pixel: there, points outside are read, and not used. */
+static inline real tap(const real *plane, int32_t at) {
+  const real value = plane[at < 0 ? 0 : at];
+  return at < 0 ? (real)0 : value;
+}
+
+static void sample_run(const run *t, const real *plane, int64_t count, real *y) {
+  real value[RUN];
+  for (int k = 0; k < RUN; k++) {
+    const real top =
+        (1 - t->v[k]) * tap(plane, t->place[0][k]) + t->v[k] * tap(plane, t->place[1][k]);
+    const real bottom =
+        (1 - t->v[k]) * tap(plane, t->place[2][k]) + t->v[k] * tap(plane, t->place[3][k]);
+    value[k] = (1 - t->u[k]) * top + t->u[k] * bottom;
+  }
+  memcpy(y, value, (size_t)count * sizeof *y);
+}
+
 static void sample_forward(void *context, int64_t b) {
   const job *k = context;
   const int64_t channels = k->x->size[1], h = k->x->size[2], w = k->x->size[3], plane = h * w;
   const real *x = (const real *)k->x->data + b * channels * plane;
   real *y = (real *)k->y->data + b * channels * plane;
-  for (int64_t p = 0; p < plane; p++) {
-    const taps t = find_taps((const real *)k->m->data + 6 * b, p / w, p % w, h, w, k->border);
-    for (int64_t c = 0; c < channels; c++) {
-      real value[4];
-      read_taps(value, &t, x + c * plane);
-      const real top = (1 - t.v) * value[0] + t.v * value[1];
-      const real bottom = (1 - t.v) * value[2] + t.v * value[3];
-      y[c * plane + p] = (1 - t.u) * top + t.u * bottom;
+  for (int64_t i = 0; i < h; i++)
+    for (int64_t j = 0; j < w; j += RUN) {
+      run t;
+      find_run(&t, (const real *)k->m->data + 6 * b, i, j, h, w, k->border);
+      for (int64_t c = 0; c < channels; c++)
+        sample_run(&t, x + c * plane, w - j < RUN ? w - j : RUN, y + c * plane + i * w + j);
     }
-  }
 }
 
 static void affine_forward(const cj_args *a, cj_tensor *y) {
