@@ -137,8 +137,9 @@ static pixel tile_gather(const run_job *job, const phase *p, pixel q, int pixels
   }
 }
 
-/* Fetches the lines that the tile will write, as if its pixels were all in one row. */
-static void tile_fetch(const run_job *job, const phase *p, pixel q, int pixels, int64_t block) {
+/* Fetches the lines that the tile will write, as if its pixels were all in one row. (Inline because
+ * GCC drops calls of functions that do nothing but fetch.) */
+CJ_INLINE void tile_fetch(const run_job *job, const phase *p, pixel q, int pixels, int64_t block) {
   const real *to =
       picture_at(job->to, q.n, block, p->h.to + q.a * p->h.to_step, p->w.to + q.b * p->w.to_step);
   for (int i = 0; i < pixels; i++) __builtin_prefetch(to + i * p->w.to_step * BLOCK, 1);
