@@ -40,18 +40,42 @@ bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
   return true;
 }
 
-bool CJ_KERNEL(winograd_suits)(const cj_conv *s) {
-  cj_winograd a;
-  return CJ_KERNEL(winograd_sizes)(s, &a) &&
-         2 * a.tiles_h * a.tiles_w * a.points * a.points < s->oh * s->ow * a.k * a.k;
+/* --- choice ---------------------------------------------------------------------------------- */
+
+/* Costs in multiply-adds of a register of 16, measured with AVX-512. With other registers all grow
+ * alike. */
+enum {
+  COST_6 = 500, /* of both maps of a tile of one block, with 6 x 6 points */
+  COST_8 = 900,
+  FAR_BYTES = 8 << 20, /* packed weights that are read from memory every time */
+  FAR_SPEED = 5,       /* bytes per multiply-add then */
+  IMAGES = 8           /* done in one call, at least, for which the choice is made */
+};
+
+static double cost_of_tiles(const cj_winograd *a) {
+  const int64_t blocks = a->points * a->points * a->from * a->to;
+  const int64_t maps = (a->points == 6 ? COST_6 : COST_8) * (a->from + a->to) / 2;
+  const double weights = (double)(blocks * BLOCK * BLOCK) * sizeof(float);
+  return (double)(a->tiles_h * a->tiles_w * (blocks * BLOCK + maps)) +
+         (weights > FAR_BYTES ? weights / FAR_SPEED / IMAGES : 0);
 }
 
-double CJ_KERNEL(winograd_error)(const cj_conv *s) {
+/* A quarter less at least. Pictures lower or narrower than half a tile are left alone, because most
+ * of their tile is zeros that carry no part of the bound of the error. */
+bool CJ_KERNEL(winograd_suits)(const cj_conv *s) {
   cj_winograd a;
-  if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
-  const double unit = sizeof(real) == sizeof(float) ? FLT_EPSILON / 2.0 : DBL_EPSILON / 2;
-  return unit * (a.points == 6 ? 64 : 256);
+  if (!CJ_KERNEL(winograd_sizes)(s, &a)) return false;
+  const double direct = (double)(s->oh * s->ow * s->kh * s->kw * s->c_in * a.to);
+  return 2 * s->h >= a.points && 2 * s->w >= a.points && cost_of_tiles(&a) < 0.75 * direct;
 }
+
+/* Largest errors seen in units of the last place, doubled; and the chain over the channels. */
+double CJ_KERNEL(winograd_error)(const cj_conv *s) {
+  const double unit = sizeof(real) == sizeof(float) ? FLT_EPSILON / 2.0 : DBL_EPSILON / 2;
+  return unit * ((s->kh == 3 ? 256 : 384) + (double)s->c_in / 16);
+}
+
+/* --- sizes ----------------------------------------------------------------------------------- */
 
 cj_conv CJ_KERNEL(winograd_turn)(const cj_conv *s) {
   cj_conv t = *s;
