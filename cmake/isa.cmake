@@ -26,7 +26,7 @@ file(GLOB step_files CONFIGURE_DEPENDS csrc/plan/steps/*.c)
 file(GLOB table_files CONFIGURE_DEPENDS csrc/ops/*.c)
 # These are compiled once, with the core.
 set(single_files csrc/ops/op.c csrc/attacks/find.c csrc/attacks/loop.c csrc/attacks/loss.c
-  csrc/attacks/measure.c csrc/attacks/oracle.c)
+  csrc/attacks/measure.c csrc/attacks/oracle.c csrc/attacks/plan_oracle.c)
 list(TRANSFORM single_files PREPEND ${CMAKE_SOURCE_DIR}/)
 list(REMOVE_ITEM float_files ${single_files})
 list(REMOVE_ITEM table_files ${single_files})

@@ -144,12 +144,13 @@ static cj_status meet(run *r, int64_t i, const double *z) {
   cj_record *record = &r->records[i];
   if (!finite_row(z, r->classes))
     return cj_fail(CJ_EARG, "expected finite logits, got NaN or infinity for sample %lld",
-                   (long long)(r->first + i + 1));
-  CJ_TRY(check_class("labels", r->y[i], r->classes, r->first + i));
+                   (long long)(r->a->first + r->first + i + 1));
+  CJ_TRY(check_class("labels", r->y[i], r->classes, r->a->first + r->first + i));
   r->report.probabilities += looks_like_probabilities(z, r->classes);
   s->y = r->y[i];
   s->target = record->target = choose_target(r, i, z);
-  if (s->target >= 0) CJ_TRY(check_class("targets", s->target, r->classes, r->first + i));
+  if (s->target >= 0)
+    CJ_TRY(check_class("targets", s->target, r->classes, r->a->first + r->first + i));
   record->pred_clean = record->pred_adv = cj_largest(r->classes, z, -1);
   record->loss_first = cj_loss_value(r->a->loss, r->classes, z, s->y, s->target, NULL);
   record->loss_best = record->loss_adv = record->loss_first;

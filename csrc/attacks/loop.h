@@ -43,6 +43,7 @@ typedef struct cj_attack {
   double alpha;   /* length of a step */
   cj_scale scale; /* norm brought to 1 before the step; a zero direction stays zero */
   int64_t steps, restarts, batch;
+  int64_t first; /* the caller's number of the first sample, for messages; from 0 */
   bool random_start;
   bool every; /* attack samples that are wrong already */
   bool best;  /* return the best iterate instead of the last */

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "attacks/loop.h"
+#include "attacks/plan_oracle.h"
+#include "lua/plan.h"
 
 /* Places in the job's table. */
 enum { MODEL = 1, DIRECTION, WATCH, GRAD, LEAF, LOGITS };
@@ -25,14 +27,21 @@ typedef struct job {
   bool flag;
   int64_t step, count;
   const int64_t *list;
+  cj_batch_oracle frames; /* of a plan with callbacks */
 } job;
 
 static const char job_key = 0; /* registry key of the metatable that gives jobs back */
 
-static int l_job_gc(lua_State *L) {
-  job *j = lua_touserdata(L, 1);
+/* What the model left on the tape, and the memory of a plan, go now. */
+static void end_job(lua_State *L, job *j) {
   luaL_unref(L, LUA_REGISTRYINDEX, j->ref);
   j->ref = LUA_NOREF;
+  cj_batch_oracle_drop(&j->frames);
+}
+
+static int l_job_gc(lua_State *L) {
+  job *j = lua_touserdata(L, 1);
+  end_job(L, j);
   return 0;
 }
 
@@ -408,19 +417,22 @@ static job *push_job(lua_State *L) {
   return j;
 }
 
-/* attack_run(model, x, y, targets, index, options, direction, watch)
- *   -> x_adv, columns, trace, { classes, probabilities, forwards, backwards (samples),
+/* attack_run(model, x, y, targets, index, options, direction, watch, plan)
+ *   -> x_adv, columns, trace, { classes, probabilities, forwards, backwards (samples), planned,
  *   flush_to_zero }
- * y, targets, index: int64 [N]; targets and index may be nil, so may direction and watch. */
+ * y, targets, index: int64 [N]; targets and index may be nil, so may direction and watch. plan: the
+ * model compiled, or nil. */
 static int l_run(lua_State *L) {
   cj_attack a = {0};
   char text[GOT_TEXT];
-  lua_settop(L, 8);
+  lua_settop(L, 9);
   const cj_tensor *x = check_tensor(L, 2, "attack", "x");
   luaL_checktype(L, OPTIONS, LUA_TTABLE);
   if (!cj_dtype_float(x->dtype) || x->ndim < 2)
     raise_error(L, "attack: expected a float tensor [N, ...] for x, got %s", got(L, 2, text));
   check_look(L, x);
+  cj_crew *crew = lua_isnil(L, 9) ? NULL : check_crew(L, 9);
+  if (crew) check_batch(L, 2, crew->plan);
   const int64_t n = x->size[0];
   read_options(L, &a);
   if (!a.direction) a.direct = direct;
@@ -437,13 +449,21 @@ static int l_run(lua_State *L) {
   job *j = push_job(L);
   j->name = option_text(L, "name", "attack");
   a.direct_self = a.watch_self = j;
-  cj_oracle oracle = {j, oracle_logits, oracle_pull, 0, 0};
   cj_report report = {0};
+  int64_t passes[2] = {0, 0};
   cj_tensor *x_adv = push_new(L, x->dtype, x->ndim, x->size);
-  const cj_status status =
-      cj_attack_run(&a, &oracle, packed, y, targets, index, x_adv, records, trace, &report);
-  luaL_unref(L, LUA_REGISTRYINDEX, j->ref); /* what the model left on the tape goes now */
-  j->ref = LUA_NOREF;
+  cj_status status;
+  if (crew && a.direction && !a.watch)
+    status = cj_attack_run_planned(&a, crew, packed, y, targets, index, x_adv, records, trace,
+                                   &report, passes);
+  else {
+    cj_oracle oracle = crew ? cj_batch_oracle_open(&j->frames, crew)
+                            : (cj_oracle){j, oracle_logits, oracle_pull, 0, 0};
+    status = cj_attack_run(&a, &oracle, packed, y, targets, index, x_adv, records, trace, &report);
+    passes[0] = oracle.forwards;
+    passes[1] = oracle.backwards;
+  }
+  end_job(L, j);
   const bool misuse = status == CJ_EARG || status == CJ_ESHAPE || status == CJ_EDTYPE;
   if (misuse) raise_error(L, "%s: %s", j->name, cj_errmsg());
   check_status(L, status);
@@ -452,8 +472,10 @@ static int l_run(lua_State *L) {
   lua_createtable(L, 0, 4);
   set_count(L, "classes", (double)report.classes);
   set_count(L, "probabilities", (double)report.probabilities);
-  set_count(L, "forwards", (double)oracle.forwards);
-  set_count(L, "backwards", (double)oracle.backwards);
+  set_count(L, "forwards", (double)passes[0]);
+  set_count(L, "backwards", (double)passes[1]);
+  lua_pushboolean(L, crew != NULL);
+  lua_setfield(L, -2, "planned");
   lua_pushboolean(L, flushes_to_zero());
   lua_setfield(L, -2, "flush_to_zero");
   return 4;

@@ -230,8 +230,7 @@ static int l_compile(lua_State *L) {
 /* --- running -----------------------------------------------------------------------------------
  */
 
-/* The contiguous form of the batch at index i, pushed; n: its images. */
-static const cj_tensor *push_batch(lua_State *L, int i, const cj_plan *p, int64_t *n) {
+const cj_tensor *check_batch(lua_State *L, int i, const cj_plan *p) {
   char want[CJ_SHAPE_TEXT], text[GOT_TEXT];
   const cj_tensor *x = check_tensor(L, i, "plan", "x"), *like = cj_plan_input(p, 0);
   bool fits = x->dtype == like->dtype && x->ndim == like->ndim;
@@ -240,6 +239,12 @@ static const cj_tensor *push_batch(lua_State *L, int i, const cj_plan *p, int64_
     raise_error(L, "plan: expected a %s tensor like %s, with any number of rows, for x, got %s",
                 cj_dtype_name(like->dtype), cj_shape_text(want, like), got(L, i, text));
   check_look(L, x);
+  return x;
+}
+
+/* The contiguous form of the batch at index i, pushed; n: its images. */
+static const cj_tensor *push_batch(lua_State *L, int i, const cj_plan *p, int64_t *n) {
+  const cj_tensor *x = check_batch(L, i, p);
   cj_status status;
   cj_tensor *packed = push_tensor(L);
   RETRY(L, status, cj_tensor_pack(packed, x));

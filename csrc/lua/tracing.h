@@ -3,8 +3,9 @@
 #define CJ_TRACING_H
 
 #include "lua/binding.h"
+#include "plan/crew.h"
 
-enum { CJ_MOST_INPUTS = 8, CJ_MOST_RESULTS = 8 };
+enum { CJ_MOST_INPUTS = 8, CJ_MOST_RESULTS = CJ_MOST_OUTPUTS };
 
 /* One traced call. A userdata owns it: push_tracing before, everything is given back with it. */
 typedef struct tracing {

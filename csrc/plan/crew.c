@@ -4,12 +4,15 @@
 #include "core/memory.h"
 #include "core/threads.h"
 
-enum { MOST_OUTPUTS = 8, LEAST_PIECES = 4 };
+enum { LEAST_PIECES = 4 };
 
 cj_status cj_crew_new(cj_crew **out, cj_plan *plan) {
-  cj_crew *c = cj_alloc_zeroed(sizeof *c);
+  const int outputs = cj_plan_outputs(plan);
+  cj_crew *c = outputs <= CJ_MOST_OUTPUTS ? cj_alloc_zeroed(sizeof *c) : NULL;
   if (!c) {
     cj_plan_drop(plan);
+    if (outputs > CJ_MOST_OUTPUTS)
+      return cj_fail(CJ_EARG, "expected at most %d results, got %d", CJ_MOST_OUTPUTS, outputs);
     return cj_fail(CJ_EMEM, "out of memory: no room for a plan");
   }
   c->refs = 1;
@@ -63,7 +66,7 @@ typedef struct batch {
   void *const *out;
   const void *const *gy;
   char *gx;
-  size_t in_bytes, out_bytes[MOST_OUTPUTS]; /* of one image */
+  size_t in_bytes, out_bytes[CJ_MOST_OUTPUTS]; /* of one image */
 } batch;
 
 static size_t image_bytes(const cj_tensor *t) {
@@ -75,8 +78,8 @@ static void run_piece(void *context, int64_t piece) {
   const int64_t from = piece * b->piece, left = b->n - from;
   const int64_t rows = left < b->piece ? left : b->piece;
   const int outputs = cj_plan_outputs(b->crew->plan);
-  const void *in = b->x + (size_t)from * b->in_bytes, *gy[MOST_OUTPUTS] = {NULL};
-  void *out[MOST_OUTPUTS] = {NULL};
+  const void *in = b->x + (size_t)from * b->in_bytes, *gy[CJ_MOST_OUTPUTS] = {NULL};
+  void *out[CJ_MOST_OUTPUTS] = {NULL};
   for (int i = 0; i < outputs; i++) {
     const size_t at = (size_t)from * b->out_bytes[i];
     if (b->out && b->out[i]) out[i] = (char *)b->out[i] + at;
@@ -94,8 +97,6 @@ cj_status cj_crew_run(cj_crew *c, int64_t n, const void *x, void *const *out, co
   batch b = {
       .crew = c, .n = n, .piece = cj_crew_piece(c, n), .x = x, .out = out, .gy = gy, .gx = gx};
   const int outputs = cj_plan_outputs(c->plan);
-  if (outputs > MOST_OUTPUTS)
-    return cj_fail(CJ_EARG, "expected at most %d results, got %d", MOST_OUTPUTS, outputs);
   if (n == 0) return CJ_OK;
   const int64_t pieces = (n + b.piece - 1) / b.piece;
   CJ_TRY(cj_crew_ready(c, pieces));

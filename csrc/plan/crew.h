@@ -9,6 +9,8 @@
 #include "kernels/slots.h"
 #include "plan/plan.h"
 
+enum { CJ_MOST_OUTPUTS = 8 };
+
 typedef struct cj_crew {
   int refs;
   cj_plan *plan;
@@ -17,7 +19,8 @@ typedef struct cj_crew {
   cj_slots slots;
 } cj_crew;
 
-/* Takes the plan over, also on failure. One reference in *out. */
+/* Takes the plan over, also on failure. One reference in *out. CJ_EARG for a plan with more than
+ * CJ_MOST_OUTPUTS results. */
 cj_status cj_crew_new(cj_crew **out, cj_plan *plan);
 cj_crew *cj_crew_keep(cj_crew *c);
 void cj_crew_drop(cj_crew *c);

@@ -20,6 +20,7 @@ local follow = require "conjugate.ifa.follow"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
 local pix2pix = require "conjugate.ifa.pix2pix"
+local plans = require "conjugate.plan"
 local report = require "conjugate.ifa.report"
 local runs = require "conjugate.run"
 local system = require "conjugate.run.system"
@@ -242,10 +243,12 @@ local function checks_stage(o, c)
       eps = o.attack.eps, alpha = o.attack.eps / 8, steps = 20, restarts = 2, random = true,
     }
     local harder = evaluate_augmented(o, c.augmented, some, strong, "ACL, PGD-20")
-    local right = 0
+    local right, net, augmented = 0, nil, nil
     for x, y in cj.data.batches(some, { batch = 250 }) do
-      local x_adv = cj.attacks.pgd(o.attack)(c.net, x, y, { quiet = true, paper = true }).x_adv
-      right = right + cj.predict(c.augmented, x_adv):eq(y):to("float64"):sum():item()
+      net = net or plans.model(c.net, x)
+      augmented = augmented or plans.model(c.augmented, x)
+      local x_adv = cj.attacks.pgd(o.attack)(net, x, y, { quiet = true, paper = true }).x_adv
+      right = right + cj.predict(augmented, x_adv):eq(y):to("float64"):sum():item()
     end
     return {
       n = some:size(), pgd20_ra_paper = harder.ra_paper, pgd20_ra_worst = harder.ra_worst,

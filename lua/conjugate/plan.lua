@@ -17,7 +17,7 @@ local mode = require "conjugate.nn.mode"
 
 local M = {}
 
-local LEAST, MOST = 4, 16 -- images of a piece, when nobody says how many
+local USUAL, MOST = 8, 16 -- images of a piece, when nobody says how many
 
 --- What `compile` gives.
 -- @type Plan
@@ -68,9 +68,7 @@ end
 local function choose_rows(about)
   local cache = core.cache_bytes()
   if about.weight_bytes > cache then return MOST end
-  local rows, one = MOST, about.bytes / about.rows
-  while rows > LEAST and rows * one > cache do rows = rows / 2 end
-  return math.max(rows, 8)
+  return MOST * about.bytes / about.rows <= cache and MOST or USUAL
 end
 
 local function example_like(x, rows)
@@ -86,10 +84,11 @@ end
 
 local function compile_rows(f, x, o, tensors)
   if o.images then return compile_once(f, x, o.images, o, tensors) end
-  local small, reason = compile_once(f, x, 2, o, tensors)
-  if not small then return nil, reason end
-  local rows = choose_rows(core.plan_about(small))
-  core.plan_release(small)
+  local made, reason = compile_once(f, x, USUAL, o, tensors)
+  if not made then return nil, reason end
+  local rows = choose_rows(core.plan_about(made))
+  if rows == USUAL then return made end
+  core.plan_release(made)
   return compile_once(f, x, rows, o, tensors)
 end
 
@@ -110,9 +109,9 @@ local OPTIONS = { exact = false, gradients = true, images = { "integer" } }
 
 --- Compiles a network, in evaluation mode, or a function of one tensor.
 --
--- The function is called twice on zeros, without computing anything; it must do the same operators
--- for any images and may not look at elements (`item`, `x[i]`), change tensors in place, or draw
--- random numbers. Images must not depend on each other.
+-- The function is called on zeros, once or twice, without computing anything; it must do the same
+-- operators for any images and may not look at elements (`item`, `x[i]`), change tensors in place,
+-- or draw random numbers. Images must not depend on each other.
 -- @function compile
 -- @tparam Module|function f x [B, ...] -> one or more tensors [B, ...]
 -- @tparam Tensor example float, with the sizes and type of what the plan will get; the number of
@@ -141,9 +140,6 @@ end
 
 -- --- for the library -----------------------------------------------------------------------------
 
--- Below this number of images through the network, backward counting two, compiling costs more than
--- it saves.
-local WORTH = 192
 -- Largest difference from the network's own logits, as a share of the largest logit.
 local BOUND, EXACT_BOUND = 1e-3, 1e-4
 
@@ -162,17 +158,18 @@ local function agrees(net, plan, x)
   end)
 end
 
---- A plan for a network, if there is one and it is worth it.
+--- A plan for a network, if there is one.
 -- Plans pass through; functions and networks that cannot be compiled, or that behave differently
--- when they are called again, have none.
+-- when they are called again, have none. How many images there are does not matter, so that results
+-- do not depend on it. A plan is made for one call of the library and not kept: nobody could tell
+-- whether a network's layers still do the same.
 -- @function try
 -- @param model anything callable
 -- @tparam Tensor x images it will be called with
--- @tparam number work images times passes, backward counting two
 -- @treturn ?Plan
-function M.try(model, x, work)
+function M.try(model, x)
   if is_plan(model) then return model end
-  if not M.enabled or not is_module(model) or work < WORTH or x:size(1) == 0 then return nil end
+  if not M.enabled or not is_module(model) or x:size(1) == 0 then return nil end
   local ok, plan = pcall(function()
     local made = compile(model, x, { exact = false, gradients = true })
     if made and mode.in_eval(model, function()
@@ -187,6 +184,15 @@ function M.try(model, x, work)
   local text = tostring(plan)
   if text:find("interrupted", 1, true) or text:find("memory", 1, true) then error(plan, 0) end
   return nil -- what is wrong with the call is for the network itself to say
+end
+
+--- A network's plan in its place, for loops that call it often; anything else as it is.
+-- @function model
+-- @param model anything callable
+-- @tparam Tensor x images it will be called with
+-- @return a plan, or model
+function M.model(model, x)
+  return M.try(model, x) or model
 end
 
 -- --- running -------------------------------------------------------------------------------------
@@ -204,6 +210,12 @@ local function recorded(self, x, results)
   return unpack(results)
 end
 
+-- The core's plan, for attacks: the network is still the one that was compiled.
+function Plan:checked()
+  check_parts(self)
+  return self.core
+end
+
 function Plan:__call(x)
   check_parts(self)
   if core.is_tensor(x) and core.grad_enabled() and not core.is_released(x) and x.requires_grad then
@@ -214,8 +226,8 @@ end
 
 --- The gradient of the results with respect to the images.
 -- @tparam Tensor x [N, ...]
--- @tparam Tensor|table gz gradient of the first result, or a list with one of each result, false for
---   none
+-- @tparam Tensor|table gz gradient of the first result, or a list with one of each result, false
+--   for none
 -- @treturn Tensor gx, sizes of x: the sum over the results of gz d z/dx
 -- @return the results themselves
 -- @raise sizes and types that do not fit
@@ -249,8 +261,8 @@ end
 
 --- Where the time goes: clocks every step while a function runs.
 -- @tparam function f calls the plan
--- @treturn table as `describe`, the steps with `forward` and `backward` in seconds over all threads;
---   `print` shows it
+-- @treturn table as `describe`, the steps with `forward` and `backward` in seconds over all
+--   threads; `print` shows it
 -- @return what f gives
 -- @raise what f raises
 function Plan:profile(f)

@@ -3,6 +3,7 @@
 local check = require "conjugate.check"
 local cj = require "conjugate"
 local frequency = require "conjugate.metrics.frequency"
+local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 
 local M = {}
@@ -195,6 +196,7 @@ function M.study(conjugate, model, set, opts)
   check.integer("study", "points", o.points, 1)
   check.integer("study", "n", o.n, 1)
   local x, y = set:batch(1, math.min(o.n, set:size()))
+  model = plans.model(model, x)
   local work = { model = model, x = x, y = y, o = o }
   local field = c:field(model, x, y, { loss = o.loss, batch = o.batch })
   local study = setmetatable({

@@ -10,6 +10,7 @@ local check = require "conjugate.check"
 local files = require "conjugate.run.files"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
+local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 local system = require "conjugate.run.system"
 
@@ -56,7 +57,7 @@ local function advance(job, chunk, steps)
   local moving = chunk.moving
   if #moving == 0 then return end
   local r = cj.attacks.ifa { eps = job.eps, steps = steps, clip = job.clip }(
-    job.net, rows_of(chunk.x, moving), rows_of(chunk.y, moving), { quiet = true })
+    job.model, rows_of(chunk.x, moving), rows_of(chunk.y, moving), { quiet = true })
   chunk.moving = {}
   for j, row in ipairs(moving) do
     if r.status[j] == "NAN" then
@@ -75,7 +76,7 @@ local function attack_rows(job, chunk, moved)
     if row <= chunk.counts.ra_samples then rows[#rows + 1] = row end
   end
   if #rows == 0 then return end
-  local r = job.attack(job.net, rows_of(chunk.x, rows), rows_of(chunk.y, rows),
+  local r = job.attack(job.model, rows_of(chunk.x, rows), rows_of(chunk.y, rows),
     { quiet = true, paper = true })
   for j, row in ipairs(rows) do chunk.robust[row] = r.pred_adv[j] == r.label[j] end
 end
@@ -96,7 +97,7 @@ local function fresh_chunk(job, x0, y)
       hfr_count = 0,
     },
   }
-  local hits = cj.predict(job.net, x0):eq(y):table()
+  local hits = cj.predict(job.model, x0):eq(y):table()
   for row = 1, size do
     chunk.moving[row], chunk.right[row] = row, hits[row] == 1
     if row <= chunk.counts.ra_samples then chunk.robust[row] = false end
@@ -121,6 +122,7 @@ end
 local function follow_chunk(job, number)
   local from = (number - 1) * job.chunk + 1
   local x0, y = job.set:batch(from, math.min(job.chunk, job.set:size() - from + 1))
+  job.model = job.model or plans.model(job.net, x0)
   local chunk = fresh_chunk(job, x0, y)
   for i, mark in ipairs(job.marks) do
     local moved = chunk.moving

@@ -1,10 +1,10 @@
 --- Accuracy on clean images.
 -- @module conjugate.metrics.accuracy
 local cj = require "conjugate"
-local core = require "conjugate.core"
 local guards = require "conjugate.metrics.guards"
 local mode = require "conjugate.nn.mode"
 local interrupt = require "conjugate.run.interrupt"
+local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 
 local M = {}
@@ -23,6 +23,7 @@ local function count(net, set, opts)
     label = opts.label or "accuracy", total = set:size(), unit = "images", quiet = opts.quiet,
   }
   for x, y in cj.data.batches(set, { batch = opts.batch or 250 }) do
+    if done == 0 then net = plans.model(net, x) end
     cj.no_grad(function()
       guards.pixels("accuracy", x)
       local z = net(x)

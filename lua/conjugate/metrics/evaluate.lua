@@ -12,6 +12,7 @@ local check = require "conjugate.check"
 local guards = require "conjugate.metrics.guards"
 local mode = require "conjugate.nn.mode"
 local interrupt = require "conjugate.run.interrupt"
+local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 local records = require "conjugate.metrics.records"
 local report = require "conjugate.metrics.report"
@@ -69,7 +70,8 @@ end
 -- Attacks one batch with one attack. `first` is the index of its first sample, from 1.
 local function attack_batch(work, tally, batch)
   local started = system.now()
-  local result = tally.attack(work.net, batch.x, batch.y,
+  local model = tally.attack.family and work.model or work.net -- others may look into the network
+  local result = tally.attack(model, batch.x, batch.y,
     { index = batch.first - 1, paper = true, quiet = true })
   for i, record in ipairs(result.records) do
     local paper, worst = count_sample(tally, record, batch.labels[i])
@@ -80,13 +82,19 @@ local function attack_batch(work, tally, batch)
   tally.seconds = tally.seconds + (system.now() - started)
 end
 
+-- The network itself, not its plan: a plan always gives the same.
+local function check_repeatable(net, x)
+  local some = x:narrow(1, 1, math.min(16, x:size(1)))
+  guards.repeatable("evaluate", net(some), net(some))
+end
+
 -- Clean predictions of a batch, with the guards that need the logits.
 local function clean_batch(work, x, y, first)
   return cj.no_grad(function()
     if work.guards then guards.pixels("evaluate", x) end
-    local z = work.net(x)
+    local z = work.model(x)
     if work.guards then guards.logits("evaluate", z, x:size(1), work.set.classes) end
-    if work.guards and first == 1 then guards.repeatable("evaluate", z, work.net(x)) end
+    if work.guards and first == 1 then check_repeatable(work.net, x) end
     local labels, right = y:table(), {}
     local hits = z:predict():eq(y):table()
     for i, hit in ipairs(hits) do right[i] = hit == 1 end
@@ -109,6 +117,7 @@ local function gather(work)
     label = work.label, total = work.set:size(), unit = "images", quiet = work.quiet,
   }
   for x, y in cj.data.batches(work.set, { batch = work.batch }) do
+    if work.n == 0 then work.model = plans.model(work.net, x) end
     local batch = clean_batch(work, x, y, work.n + 1)
     for _, tally in ipairs(work.tallies) do attack_batch(work, tally, batch) end
     work.n = work.n + #batch.labels

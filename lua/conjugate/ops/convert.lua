@@ -11,7 +11,7 @@ local def = require "conjugate.ops.define"
 -- @source the behaviour of PyTorch
 def { name = "clone", args = { "x" }, inplace = false }
 
---- The elements of a source in the type of x, cut from the tape; `x:copy_(source)` stores them in x.
+--- The elements of a source in the type of x, cut from the tape; `x:copy_(source)` stores them.
 -- @function copy
 -- @tparam Tensor x gives the type; its elements do not matter
 -- @tparam Tensor source any type, sizes of x

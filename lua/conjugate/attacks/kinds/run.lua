@@ -4,6 +4,7 @@ local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
 local options = require "conjugate.attacks.kinds.options"
+local plans = require "conjugate.plan"
 local result = require "conjugate.attacks.kinds.result"
 
 local CALL = {
@@ -133,11 +134,13 @@ return function(attack, model, x, y, opts)
   local direction = attack.settings.direction
   if type(direction) == "string" then direction = nil
   else direction = stateful(direction, attack.settings) end
-  local started = core.clock()
+  local started, plan = core.clock(), nil
   local x_adv, columns, trace, report = mode.in_eval(model, function()
+    plan = plans.try(model, x)
     return core.attack_run(model, x:detach(), y, targets, sample_index(fn, call.index, n), loop,
-      direction, call.watch)
+      direction, call.watch, plan and plan:checked())
   end)
+  if plan and plan ~= model then plan:release() end
   local r = result.new(attack, loop, x_adv, columns, trace, report, y:table())
   r.seconds = core.clock() - started
   local quiet = call.quiet
