@@ -88,7 +88,7 @@ static const int64_t labels[N] = {0, 0, 1, 0, 0}, numbers[N] = {0, 1, 2, 3, 4};
 static cj_status attack(const cj_attack *a, cj_oracle *o, cj_dtype dtype, cj_record *records,
                         cj_tensor *x_adv) {
   cj_report report;
-  cj_trace trace[64];
+  cj_step_sums trace[64];
   cj_tensor x = halves(dtype, N);
   *x_adv = halves(dtype, N);
   const cj_status status =
