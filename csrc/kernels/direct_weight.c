@@ -20,7 +20,7 @@ enum {
   PIECES = 16,                /* that a call is cut into, where it is large enough */
   PIECE_WORK = 1 << 20,       /* multiply-adds of a part of the batch, at least */
   PART_ELEMENTS = 1 << 20,    /* of all partial sums together, about */
-  STRIP_BYTES = 32 * 1024,    /* of both sides */
+  STRIP_BYTES = 64 * 1024,    /* of both sides */
   GROUP_BYTES = 512 * 1024,
   MOST_TAPS = 5 /* at a time */
 };
