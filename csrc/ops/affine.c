@@ -207,6 +207,6 @@ static void affine_backward(const cj_args *a, const cj_tensor *y, const cj_tenso
 }
 
 CJ_OPS(affine) = {
-    {"affine_sample", 2, 1, affine_infer, affine_forward, affine_backward, 0, NULL},
+    {"affine_sample", 2, 1, affine_infer, affine_forward, affine_backward, CJ_APART, NULL},
     {0},
 };

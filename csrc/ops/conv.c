@@ -91,7 +91,7 @@ static void conv2d_backward(const cj_args *a, const cj_tensor *y, const cj_tenso
 }
 
 CJ_OPS(conv) = {
-    {"conv2d", 3, NUMBERS, conv2d_infer, conv2d_forward, conv2d_backward, CJ_OPTIONAL(1),
+    {"conv2d", 3, NUMBERS, conv2d_infer, conv2d_forward, conv2d_backward, CJ_OPTIONAL(1) | CJ_APART,
      conv2d_scratch},
     {0},
 };

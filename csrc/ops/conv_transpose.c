@@ -104,6 +104,6 @@ static void conv_transpose2d_backward(const cj_args *a, const cj_tensor *y, cons
 
 CJ_OPS(conv_transpose) = {
     {"conv_transpose2d", 3, NUMBERS, conv_transpose2d_infer, conv_transpose2d_forward,
-     conv_transpose2d_backward, CJ_OPTIONAL(1), conv_transpose2d_scratch},
+     conv_transpose2d_backward, CJ_OPTIONAL(1) | CJ_APART, conv_transpose2d_scratch},
     {0},
 };

@@ -95,6 +95,7 @@ static void linear_backward(const cj_args *a, const cj_tensor *y, const cj_tenso
 }
 
 CJ_OPS(linear) = {
-    {"linear", 3, 0, linear_infer, linear_forward, linear_backward, CJ_OPTIONAL(1), linear_scratch},
+    {"linear", 3, 0, linear_infer, linear_forward, linear_backward, CJ_OPTIONAL(1) | CJ_APART,
+     linear_scratch},
     {0},
 };

@@ -31,7 +31,9 @@ enum {
   CJ_MUTATES = 4,       /* with CJ_VIEW: forward writes into in[0] (optimiser steps) */
   CJ_ELEMENTWISE = 8,   /* y[i] depends on in[.][i] alone: y may be in[0]'s own memory */
   CJ_KEEPS_OUTPUT = 16, /* backward reads y; else y passed to backward has sizes but no data */
-  CJ_DROPS_INPUTS = 32  /* backward reads no input data; the tape then keeps only their sizes */
+  CJ_DROPS_INPUTS = 32, /* backward reads no input data; the tape then keeps only their sizes */
+  CJ_APART = 64,        /* slices of dimension 0 of in[0] never meet, if that is all that varies */
+  CJ_ALONG = 128        /* the same unless num[0], a dimension, is 0 */
 };
 /* A flag: the last n inputs may be NULL. All others are there when infer is called. */
 #define CJ_OPTIONAL(n) ((unsigned)(n) << 8)

@@ -143,6 +143,6 @@ static void pad_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *
 }
 
 CJ_OPS(pad) = {
-    {"pad", 1, CJ_ANY, pad_infer, pad_forward, pad_backward, CJ_DROPS_INPUTS, NULL},
+    {"pad", 1, CJ_ANY, pad_infer, pad_forward, pad_backward, CJ_DROPS_INPUTS | CJ_APART, NULL},
     {0},
 };

@@ -331,10 +331,10 @@ static void adaptive_avg_pool2d_backward(const cj_args *a, const cj_tensor *y, c
 
 CJ_OPS(pool) = {
     {"max_pool2d", 1, NUMBERS, max_pool2d_infer, max_pool2d_forward, max_pool2d_backward,
-     CJ_DROPS_INPUTS, NULL},
-    {"avg_pool2d", 1, NUMBERS, pool_infer, avg_pool2d_forward, avg_pool2d_backward, CJ_DROPS_INPUTS,
-     NULL},
+     CJ_DROPS_INPUTS | CJ_APART, NULL},
+    {"avg_pool2d", 1, NUMBERS, pool_infer, avg_pool2d_forward, avg_pool2d_backward,
+     CJ_DROPS_INPUTS | CJ_APART, NULL},
     {"adaptive_avg_pool2d", 1, 2, adaptive_avg_pool2d_infer, adaptive_avg_pool2d_forward,
-     adaptive_avg_pool2d_backward, CJ_DROPS_INPUTS, NULL},
+     adaptive_avg_pool2d_backward, CJ_DROPS_INPUTS | CJ_APART, NULL},
     {0},
 };

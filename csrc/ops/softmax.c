@@ -146,9 +146,9 @@ static void predict_forward(const cj_args *a, cj_tensor *y) {
 
 CJ_OPS(softmax) = {
     {"softmax", 1, 1, softmax_infer, softmax_forward, softmax_backward,
-     CJ_KEEPS_OUTPUT | CJ_DROPS_INPUTS, NULL},
+     CJ_KEEPS_OUTPUT | CJ_DROPS_INPUTS | CJ_ALONG, NULL},
     {"log_softmax", 1, 1, softmax_infer, log_softmax_forward, log_softmax_backward,
-     CJ_KEEPS_OUTPUT | CJ_DROPS_INPUTS, NULL},
+     CJ_KEEPS_OUTPUT | CJ_DROPS_INPUTS | CJ_ALONG, NULL},
     {"predict", 1, 0, predict_infer, predict_forward, NULL, 0, NULL},
     {0},
 };

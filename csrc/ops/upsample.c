@@ -106,7 +106,7 @@ static void upsample_backward(const cj_args *a, const cj_tensor *y, const cj_ten
 }
 
 CJ_OPS(upsample) = {
-    {"upsample", 1, NUMBERS, upsample_infer, upsample_forward, upsample_backward, CJ_DROPS_INPUTS,
-     NULL},
+    {"upsample", 1, NUMBERS, upsample_infer, upsample_forward, upsample_backward,
+     CJ_DROPS_INPUTS | CJ_APART, NULL},
     {0},
 };

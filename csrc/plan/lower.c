@@ -235,12 +235,12 @@ static bool only_first_depends(const lowering *l, const cj_traced *c, int64_t i)
   return depends(l, c, i, 0);
 }
 
-enum { STRIDE, PAD = 2, DILATION = 4, CONV_GROUPS = 6, TURNED_GROUPS = 6 };
+enum { DILATION = 4, GROUPS = 6, TURNED_DILATION = 7 };
 
 static cj_status lower_conv(lowering *l, int64_t i) {
   const cj_traced *c = call_of(l, i);
   if (!only_first_depends(l, c, i) || c->num[DILATION] != 1 || c->num[DILATION + 1] != 1 ||
-      c->num[CONV_GROUPS] != 1)
+      c->num[GROUPS] != 1)
     return lower_call(l, i);
   const int r = find_result(l, &c->in[0], i);
   const bool stem = c->in[0].size[1] <= 4 && l->results[r].form[CJ_PLAIN] != NONE;
@@ -249,7 +249,9 @@ static cj_status lower_conv(lowering *l, int64_t i) {
 
 static cj_status lower_turned(lowering *l, int64_t i) {
   const cj_traced *c = call_of(l, i);
-  if (!only_first_depends(l, c, i) || c->num[TURNED_GROUPS] != 1) return lower_call(l, i);
+  if (!only_first_depends(l, c, i) || c->num[GROUPS] != 1 || c->num[TURNED_DILATION] != 1 ||
+      c->num[TURNED_DILATION + 1] != 1)
+    return lower_call(l, i);
   return emit_layer(l, i, "turned", CJ_PICTURE, CJ_PICTURE);
 }
 
@@ -264,8 +266,10 @@ static cj_status lower_dense(lowering *l, int64_t i) {
 static cj_status lower_norm(lowering *l, int64_t i) {
   const cj_traced *c = call_of(l, i);
   if (!only_first_depends(l, c, i) || !is_image(&c->in[0])) return lower_call(l, i);
-  if (c->num[TRAINING] != 0) return emit_layer(l, i, "norm", CJ_PICTURE, CJ_PICTURE);
-  if (l->p->o.train) return lower_call(l, i);
+  if (l->p->o.train)
+    return c->num[TRAINING] != 0 ? emit_layer(l, i, "norm", CJ_PICTURE, CJ_PICTURE)
+                                 : lower_call(l, i);
+  if (c->num[TRAINING] != 0) return lower_call(l, i); /* which refuses: images would meet */
   const int r = find_result(l, &c->in[0], i), at = open_step(l, r, CJ_CLIPS);
   cj_step *s = at == NONE ? NULL : l->p->steps[at];
   const bool folds = s && s->add == NONE && s->norm[2] == NONE &&

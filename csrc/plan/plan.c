@@ -102,48 +102,24 @@ void cj_plan_drop(cj_plan *p) {
 /* --- evaluation: every image for itself --------------------------------------------------------
  */
 
-/* Operators that treat the slices of dimension 0 alike and apart when their tensors have it. */
-static bool per_slice(const cj_step *s) {
-  static const char *const names[] = {
-      "relu",       "leaky_relu",    "sigmoid",    "tanh",
-      "exp",        "log",           "sqrt",       "neg",
-      "abs",        "sign",          "clamp",      "softplus",
-      "silu",       "gelu",          "elu",        "sin",
-      "cos",        "square",        "add",        "sub",
-      "mul",        "div",           "pow",        "add_number",
-      "mul_number", "max_pool2d",    "avg_pool2d", "adaptive_avg_pool2d",
-      "pad",        "upsample",      "conv2d",     "conv_transpose2d",
-      "linear",     "affine_sample", "clone",      "log1p",
-      "expm1",      "add_scalar",    "mul_scalar", "pow_scalar",
-      "reciprocal", "rsqrt",         "hardtanh",   "batch_norm",
-      "spectrum"};
-  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-    if (strcmp(names[k], s->op->name) == 0) return true;
-  return false;
-}
-
-/* Those whose first number is a dimension (0-based, negative from the end) other than 0. */
-static bool along_other_dim(const cj_step *s, int ndim) {
-  static const char *const names[] = {"softmax", "log_softmax", "cat", "narrow", "select"};
-  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-    if (strcmp(names[k], s->op->name) == 0) return s->num[0] != 0 && s->num[0] != -ndim;
-  return false;
-}
-
-static cj_status check_step_apart(const cj_plan *p, const cj_step *s) {
-  if (!s->op || strcmp(s->kind->name, "call") != 0) return CJ_OK;
+/* May input k of an operator vary from image to image, or line up with the images? */
+static bool lines_up(const cj_plan *p, const cj_step *s, int k) {
+  const cj_value *v = &p->values[s->in[k]];
   const int ndim = p->values[s->out].t.ndim;
-  if (!per_slice(s) && !along_other_dim(s, ndim))
-    return cj_fail(CJ_EARG, "cannot be compiled: %s may mix images", s->op->name);
-  for (int k = 0; k < s->count; k++) { /* a constant must not line up with the images */
-    if (s->in[k] == NONE || !p->values[s->in[k]].live) continue;
-    const cj_tensor *t = &p->values[s->in[k]].t;
-    const bool lines_up = t->ndim == ndim && t->size[0] != 1 && k == 1 && s->count == 2;
-    if (lines_up && strcmp(s->op->name, "linear") != 0)
-      return cj_fail(CJ_EARG, "cannot be compiled: %s takes a constant for each image",
-                     s->op->name);
-  }
-  return CJ_OK;
+  if (s->op->flags & CJ_APART) return v->live == (k > 0);
+  if (!v->live) return v->t.ndim == ndim || (s->op->flags & CJ_ALONG);
+  return !(s->op->flags & CJ_ALONG) && (v->t.ndim < ndim || v->t.size[0] == 1);
+}
+
+/* A call step keeps the images apart if its operator does and its inputs line up. */
+static cj_status check_step_apart(const cj_plan *p, const cj_step *s) {
+  if (s->kind != &cj_call_kind) return CJ_OK;
+  const int ndim = p->values[s->in[0]].t.ndim;
+  bool apart = s->op->flags & (CJ_ELEMENTWISE | CJ_APART | CJ_ALONG);
+  if (s->op->flags & CJ_ALONG) apart = s->num[0] != 0 && s->num[0] != -ndim;
+  for (int k = 0; k < s->count && apart; k++) apart = s->in[k] == NONE || lines_up(p, s, k);
+  if (apart) return CJ_OK;
+  return cj_fail(CJ_EARG, "cannot be compiled: %s may mix images", s->op->name);
 }
 
 static cj_status check_apart(const cj_plan *p) {

@@ -113,6 +113,7 @@ static void cat_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *
 #endif
 
 CJ_OPS(concat) = {
-    {"cat", -1, 1, cat_infer, cat_forward, IF_FLOAT(cat_backward), CJ_DROPS_INPUTS, NULL},
+    {"cat", -1, 1, cat_infer, cat_forward, IF_FLOAT(cat_backward), CJ_DROPS_INPUTS | CJ_ALONG,
+     NULL},
     {0},
 };

@@ -255,8 +255,8 @@ static void order_backward(const cj_args *a, const cj_tensor *y, const cj_tensor
 enum { VIEW = CJ_VIEW | CJ_DROPS_INPUTS, STRIDED_VIEW = VIEW | CJ_STRIDED };
 
 CJ_OPS(view) = {
-    {"select", 1, 2, select_infer, NULL, BACKWARD(select_backward), STRIDED_VIEW, NULL},
-    {"narrow", 1, 3, narrow_infer, NULL, BACKWARD(narrow_backward), STRIDED_VIEW, NULL},
+    {"select", 1, 2, select_infer, NULL, BACKWARD(select_backward), STRIDED_VIEW | CJ_ALONG, NULL},
+    {"narrow", 1, 3, narrow_infer, NULL, BACKWARD(narrow_backward), STRIDED_VIEW | CJ_ALONG, NULL},
     {"transpose", 1, 2, transpose_infer, NULL, BACKWARD(transpose_backward), STRIDED_VIEW, NULL},
     {"permute", 1, CJ_ANY, permute_infer, NULL, BACKWARD(permute_backward), STRIDED_VIEW, NULL},
     {"reshape", 1, CJ_ANY, reshape_infer, NULL, BACKWARD(order_backward), VIEW, NULL},

@@ -11,15 +11,16 @@ enum { X, WEIGHT, BIAS };
 enum { STRIDE, PAD = 2 };                                     /* numbers */
 enum { FORWARD_TILES = 1, BACK_TILES = 2, WEIGHT_TILES = 4 }; /* algorithm: Winograd there */
 
-static cj_conv conv_sizes(const cj_plan *p, const cj_step *s, int64_t rows) {
+/* Sizes of the convolution from value x to value y with the step's weights. */
+static cj_conv sizes_between(const cj_plan *p, const cj_step *s, int x, int y, int64_t rows) {
   return (cj_conv){.batch = rows,
                    .groups = 1,
-                   .c_in = cj_size(p, s->in[X], 1),
-                   .c_out = cj_size(p, s->out, 1),
-                   .h = cj_size(p, s->in[X], 2),
-                   .w = cj_size(p, s->in[X], 3),
-                   .oh = cj_size(p, s->out, 2),
-                   .ow = cj_size(p, s->out, 3),
+                   .c_in = cj_size(p, x, 1),
+                   .c_out = cj_size(p, y, 1),
+                   .h = cj_size(p, x, 2),
+                   .w = cj_size(p, x, 3),
+                   .oh = cj_size(p, y, 2),
+                   .ow = cj_size(p, y, 3),
                    .kh = cj_size(p, s->in[WEIGHT], 2),
                    .kw = cj_size(p, s->in[WEIGHT], 3),
                    .stride_h = (int64_t)s->num[STRIDE],
@@ -28,6 +29,10 @@ static cj_conv conv_sizes(const cj_plan *p, const cj_step *s, int64_t rows) {
                    .pad_w = (int64_t)s->num[PAD + 1],
                    .dil_h = 1,
                    .dil_w = 1};
+}
+
+static cj_conv conv_sizes(const cj_plan *p, const cj_step *s, int64_t rows) {
+  return sizes_between(p, s, s->in[X], s->out, rows);
 }
 
 static size_t most(size_t a, size_t b) {
@@ -190,22 +195,7 @@ static void stem_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 
 /* The convolution from y to x whose input gradient this step is. */
 static cj_conv turned_sizes(const cj_plan *p, const cj_step *s, int64_t rows) {
-  return (cj_conv){.batch = rows,
-                   .groups = 1,
-                   .c_in = cj_size(p, s->out, 1),
-                   .c_out = cj_size(p, s->in[X], 1),
-                   .h = cj_size(p, s->out, 2),
-                   .w = cj_size(p, s->out, 3),
-                   .oh = cj_size(p, s->in[X], 2),
-                   .ow = cj_size(p, s->in[X], 3),
-                   .kh = cj_size(p, s->in[WEIGHT], 2),
-                   .kw = cj_size(p, s->in[WEIGHT], 3),
-                   .stride_h = (int64_t)s->num[STRIDE],
-                   .stride_w = (int64_t)s->num[STRIDE + 1],
-                   .pad_h = (int64_t)s->num[PAD],
-                   .pad_w = (int64_t)s->num[PAD + 1],
-                   .dil_h = 1,
-                   .dil_w = 1};
+  return sizes_between(p, s, s->out, s->in[X], rows);
 }
 
 /* For the sum of gy over pixels: y's channels in the place of outputs. */
