@@ -21,9 +21,18 @@ enum {
   PIECE_WORK = 1 << 20,       /* multiply-adds of a part of the batch, at least */
   PART_ELEMENTS = 1 << 20,    /* of all partial sums together, about */
   STRIP_BYTES = 64 * 1024,    /* of both sides */
-  GROUP_BYTES = 512 * 1024,
-  MOST_TAPS = 5 /* at a time */
+  GROUP_BYTES = 512 * 1024
 };
+
+/* Taps at a time, and broadcast channels per number of taps: taps * casts sums, and the lanes, fit
+ * the registers. */
+#if defined(CJ_ISA_avx512)
+enum { MOST_TAPS = 5, CASTS_1 = 16, CASTS_2 = 8, CASTS_3 = 8, CASTS_4 = 4, CASTS_5 = 4 };
+static const int casts_of[] = {0, CASTS_1, CASTS_2, CASTS_3, CASTS_4, CASTS_5};
+#else
+enum { MOST_TAPS = 3, CASTS_1 = 8, CASTS_2 = 4, CASTS_3 = 4 };
+static const int casts_of[] = {0, CASTS_1, CASTS_2, CASTS_3};
+#endif
 
 static int64_t min64(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -82,31 +91,20 @@ CJ_INLINE void strip_body(const strip *k, const bool lanes_out, const int taps, 
     for (int i = 0; i < casts; i++) vec_store(sums + (t * BLOCK + i) * BLOCK, sum[t][i]);
 }
 
-/* Broadcast channels per number of taps: taps * casts sums, and the lanes, fit the registers. */
-#if defined(CJ_ISA_avx512)
-enum { CASTS_1 = 16, CASTS_2 = 8, CASTS_3 = 8, CASTS_4 = 4, CASTS_5 = 4 };
-#else
-enum { CASTS_1 = 8, CASTS_2 = 4, CASTS_3 = 4, CASTS_4 = 2, CASTS_5 = 2 };
-#endif
-static const int casts_of[MOST_TAPS + 1] = {0, CASTS_1, CASTS_2, CASTS_3, CASTS_4, CASTS_5};
+#define TAPS(taps)                                                                                 \
+  case taps:                                                                                       \
+    strip_body(k, lanes_out, taps, CASTS_##taps, sums);                                            \
+    return;
 
 CJ_INLINE void strip_sums(const strip *k, const bool lanes_out, int taps, real *sums) {
   switch (taps) {
-  case 1:
-    strip_body(k, lanes_out, 1, CASTS_1, sums);
-    return;
-  case 2:
-    strip_body(k, lanes_out, 2, CASTS_2, sums);
-    return;
-  case 3:
-    strip_body(k, lanes_out, 3, CASTS_3, sums);
-    return;
-  case 4:
-    strip_body(k, lanes_out, 4, CASTS_4, sums);
-    return;
-  default:
-    strip_body(k, lanes_out, 5, CASTS_5, sums);
-    return;
+    /* clang-format off */
+    TAPS(1) TAPS(2) TAPS(3)
+#if defined(CJ_ISA_avx512)
+    TAPS(4) TAPS(5)
+#endif
+  default: return; /* no such number */
+    /* clang-format on */
   }
 }
 
