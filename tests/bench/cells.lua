@@ -10,12 +10,16 @@ local M = {}
 M.MODES = { "inference", "pgd", "ifa", "train" }
 
 -- batch: images a step; images: of one call of an attack or of predict; outputs: of one image.
--- Heavy networks take smaller batches, so that all is measured in half an hour.
+-- settle: passes in training mode before weights are kept: spectral norms come from an iteration,
+-- and before it has settled outputs are so large that gradients vanish. Heavy networks take smaller batches, so that all is measured in half an hour.
 M.NETWORKS = {
   { name = "convnet", batch = 128, images = 512 },
   { name = "ygcnn", batch = 128, images = 128 },
   { name = "resnet", options = { n = 3 }, batch = 128, images = 128 },
-  { name = "pix2pix_discriminator", batch = 128, images = 512, channels = 2, outputs = 9 },
+  {
+    name = "pix2pix_discriminator", batch = 128, images = 512, channels = 2, outputs = 9,
+    settle = 20,
+  },
   { name = "pix2pix_generator", batch = 64, images = 64, outputs = 784 },
   { name = "resnet18", batch = 64, images = 64 },
   { name = "googlenet", options = { scale = "full" }, batch = 32, images = 32 },
@@ -63,8 +67,13 @@ end
 -- @tparam table network
 function M.write(network)
   local net, n = M.make(network), network.images
+  local x = (cj.rand { n, network.channels or 1, 28, 28 } * 256):to "uint8":to "float32" / 255
+  net:train()
+  cj.no_grad(function()
+    for _ = 1, network.settle or 0 do net(x) end
+  end)
   local entries = {
-    { "input", (cj.rand { n, network.channels or 1, 28, 28 } * 256):to "uint8":to "float32" / 255 },
+    { "input", x },
     { "label", (cj.rand { n } * (network.outputs or 10)):to "int64" },
   }
   for _, pair in ipairs(net:state_dict()) do entries[#entries + 1] = pair end

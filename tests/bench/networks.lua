@@ -5,53 +5,20 @@ local core = require "conjugate.core"
 local forms = require "bench.forms"
 local json = require "conjugate.run.json"
 local machine = require "bench.machine"
+local read_options = require "bench.options"
 local report = require "bench.report"
 local search = require "bench.search"
 local sides = require "bench.sides"
 local statistics = require "bench.statistics"
 
 local FORMS = "tests/bench/results/forms.json"
--- Tried when no search has been made and none is asked for.
-local USUAL = { "tcmalloc/nhwc", "trim/nhwc" }
-
-local function list_of(text, convert)
-  local list = {}
-  for word in text:gmatch "[^,]+" do list[#list + 1] = convert and convert(word) or word end
-  return list
-end
-
-local function all_names()
-  local names = {}
-  for i, network in ipairs(cells.NETWORKS) do names[i] = network.name end
-  return table.concat(names, ",")
-end
-
-local function read_options()
-  local cores = tonumber(machine.first_line "nproc") or 1
-  local p = require "argparse"("scripts/bench",
-    "Measures our networks and PyTorch's in turns: same weights, same data, same batches. "
-    .. "Where PyTorch is not installed, ours alone.\n\n"
-    .. "Other benchmarks: scripts/bench operators (parts, each by itself; has a --help), "
-    .. "scripts/bench kernels (kernels against the multiply-add peak), scripts/bench forms "
-    .. "(which form of PyTorch is fastest where: takes its time, and is kept in " .. FORMS .. ").")
-  p:option("--models", "Networks: " .. all_names() .. ".")
-  p:option("--modes", "Modes: " .. table.concat(cells.MODES, ",") .. ".")
-  p:option("--threads", "Numbers of threads."):default(cores > 1 and "1,2" or "1")
-  p:option("--rounds", "Times that all sides take turns."):convert(tonumber)
-  p:option("--least", "Seconds of one turn, at least."):default "0.2":convert(tonumber)
-  p:option("--save", "Write results to FILE.json and FILE.txt."):argname "<FILE>"
-  p:flag("--quick", "Three networks, three rounds, no memory: two minutes.")
-  p:flag("--no-memory", "Do not measure peak memory, which takes a new process for each figure.")
-  p:flag("--no-peer", "Ours alone.")
-  local o = p:parse(arg)
-  o.models = list_of(o.models or (o.quick and "convnet,ygcnn,resnet") or all_names())
-  o.modes = list_of(o.modes or table.concat(cells.MODES, ","))
-  o.threads = list_of(o.threads, tonumber)
-  o.rounds = o.rounds or (o.quick and 3 or 5)
-  o.memory = not (o.quick or o.no_memory)
-  table.sort(o.threads)
-  return o
-end
+-- Tried when no search has been made on this machine.
+local USUAL = {
+  inference = { "tcmalloc/script+nhwc", "tcmalloc/compile+freeze+nhwc" },
+  pgd = { "tcmalloc/nhwc", "tcmalloc/compile+nhwc" },
+  train = { "tcmalloc/nhwc", "tcmalloc/compile+nhwc" },
+}
+USUAL.ifa = USUAL.pgd
 
 -- --- cells --------------------------------------------------------------------------------------
 
@@ -70,13 +37,16 @@ local function new_cell(network, mode, threads)
   return cell
 end
 
-local function key_of(cell, mode)
-  return ("%s/%s/%d"):format(cell.model, mode or cell.mode, cell.threads)
+local function key_of(cell, threads)
+  -- a walk's step is PGD's but for the projection: the same forms are fastest
+  local mode = cell.mode == "ifa" and "pgd" or cell.mode
+  return ("%s/%s/%d"):format(cell.model, mode, threads or cell.threads)
 end
 
--- A walk's step is PGD's but for the projection: the same forms are fastest.
-local function key_of_forms(cell)
-  return key_of(cell, cell.mode == "ifa" and "pgd" or nil)
+-- The forms that were found for a cell, or for one thread, or the usual ones.
+local function forms_of(cell, known)
+  local found = known[key_of(cell)] or known[key_of(cell, 1)]
+  return found and found.best or USUAL[cell.mode]
 end
 
 local function known_forms(peer_name)
@@ -99,6 +69,7 @@ local function contestants(cell, best)
   end
   local ready = {}
   for i, c in ipairs(list) do
+    c.steps = cell.steps
     c.side = c.side or sides.peer(c.form, cell.threads)
     local answer = c.side and cell.prepare(c.side, c.form) or { error = "no process" }
     if answer.error then
@@ -115,11 +86,11 @@ end
 -- Both sides must do the same: the same outputs from the weights, all steps, gradients that are
 -- not zero.
 local function check_work(cell, list)
+  if cell.mode == "train" then return end -- the weights have moved
   local first = list[1].side:ask "check"
-  cell.zeros = first.zeros
+  cell.zeros, cell.plan_fails = first.zeros, first.plan_fails
   assert(not first.steps or math.abs(first.steps - cell.steps) < 1e-9,
     "bench: an image of ours did not make all steps")
-  if cell.mode == "train" then return end -- the weights have moved
   for i = 2, #list do
     local other = list[i].side:ask "check"
     local difference = math.abs(other.size / first.size - 1)
@@ -128,10 +99,10 @@ local function check_work(cell, list)
   end
 end
 
-local function take_turn(cell, c, least)
-  local t = c.side:ask("time", least)
+local function take_turn(c, seconds, o)
+  local t = c.side:ask("time", seconds)
   assert(not t.error, t.error)
-  c.rates[#c.rates + 1] = cell.steps * t.images / t.seconds
+  c.rates[#c.rates + 1] = (c.steps or 1) * t.images / (o.cpu and t.cpu or t.seconds)
 end
 
 local function measure(group, o, best_forms)
@@ -144,10 +115,9 @@ local function measure(group, o, best_forms)
     for i, cell in ipairs(group) do
       local list = lists[i]
       for k = 1, #list do -- nobody always comes first
-        take_turn(cell, list[(k + round) % #list + 1], o.least)
+        take_turn(list[(k + round) % #list + 1], o.least, o)
       end
-      local t = sides.peak(cell.threads):ask("time", 0.05)
-      cell.peak[#cell.peak + 1] = t.images / t.seconds
+      take_turn({ side = sides.peak(cell.threads), rates = cell.peak }, o.least / 4, o)
     end
   end
 end
@@ -193,14 +163,14 @@ local function search_forms(o)
     local network = cells.network(name)
     cells.write(network)
     for _, mode in ipairs(o.modes) do
-      local earlier
       for _, threads in ipairs(mode == "ifa" and {} or o.threads) do
         local cell = new_cell(network, mode, threads)
-        earlier = search.forms(sides.peer, cell, earlier, function(form, rate, why)
+        cell.cpu = o.cpu
+        local earlier = threads > 1 and found[key_of(cell, 1)] or nil
+        found[key_of(cell)] = search.forms(sides.peer, cell, earlier, function(form, rate, why)
           print(("%-32s %-30s %s"):format(key_of(cell), form,
             rate and ("%.1f images/s"):format(rate) or why))
         end)
-        found[key_of(cell)] = earlier
       end
     end
     local about = { peer = peer, processor = machine.about().processor, cells = found }
@@ -208,37 +178,40 @@ local function search_forms(o)
   end
 end
 
-local function main()
-  local searching = arg[1] == "forms" and table.remove(arg, 1)
-  local o = read_options()
-  if searching then return search_forms(o) end
+-- All modes of a network, added to the result.
+local function measure_network(network, o, best_forms, result)
+  cells.write(network)
+  for _, mode in ipairs(o.modes) do
+    local group = {}
+    for i, threads in ipairs(o.threads) do group[i] = new_cell(network, mode, threads) end
+    measure(group, o, best_forms)
+    for _, cell in ipairs(group) do
+      summarize(cell)
+      if o.memory then measure_memory(cell) end
+      report.row(cell)
+      table.insert(result.cells, cell)
+    end
+  end
+end
+
+local function measure_all(o)
   local peer = not o.no_peer and sides.peer_name() or nil
   local known = peer and known_forms(peer)
   local result = machine.about()
   result.peer, result.rounds, result.isa, result.cells = peer, o.rounds, core.isa(), json.array()
+  result.clock = o.cpu and "processor" or "wall"
   report.head(result)
   local function best_forms(cell)
-    return peer and (known[key_of_forms(cell)] or { best = USUAL }).best
+    return peer and forms_of(cell, known)
   end
   for _, name in ipairs(o.models) do
-    local network = cells.network(name)
-    cells.write(network)
-    for _, mode in ipairs(o.modes) do
-      local group = {}
-      for i, threads in ipairs(o.threads) do group[i] = new_cell(network, mode, threads) end
-      measure(group, o, best_forms)
-      for _, cell in ipairs(group) do
-        summarize(cell)
-        if o.memory then measure_memory(cell) end
-        report.row(cell)
-        table.insert(result.cells, cell)
-      end
-    end
+    measure_network(cells.network(name), o, best_forms, result)
   end
   report.means(result)
   report.scaling(result)
   if o.save then report.save(result, o.save) end
-  sides.stop()
 end
 
-main()
+local o = read_options(FORMS)
+if o.command == "forms" then search_forms(o) else measure_all(o) end
+sides.stop()

@@ -36,15 +36,25 @@ end
 
 local modes = {}
 
--- Each mode gives a function that works through all images once.
-function modes.inference(net, x, _, request)
+-- The network compiled once, as a user does who calls it often; itself where that fails.
+local function planned(net, x, gradients, cell)
   net:eval()
+  local ok, plan = pcall(cj.compile, net, x, { gradients = gradients })
+  cell.model = ok and plan or net
+  if ok then return plan end
+  cell.plan_fails = tostring(plan)
+  return net
+end
+
+-- Each mode gives a function that works through all images once.
+function modes.inference(net, x, _, request, cell)
+  local model = planned(net, x, false, cell)
   local parts = {}
   for from = 1, x:size(1), request.batch do
     parts[#parts + 1] = x:narrow(1, from, math.min(request.batch, x:size(1) - from + 1))
   end
   return function()
-    for _, part in ipairs(parts) do cj.predict(net, part) end
+    for _, part in ipairs(parts) do cj.predict(model, part) end
   end
 end
 
@@ -53,9 +63,9 @@ end
 local function attack(make)
   return function(net, x, y, request, cell)
     local a = make { batch = request.batch, steps = request.steps, quiet = true }
-    net:eval()
+    local model = planned(net, x, true, cell)
     return function()
-      local r = a(net, x, y)
+      local r = a(model, x, y)
       cell.steps = r.backwards_total / r.n
       cell.zeros = r:zero_gradients()
     end
@@ -79,9 +89,13 @@ local function next_task(cell)
     if word == "memory" then
       reply { bytes = resident "VmHWM" - cell.before }
     elseif word == "check" then
-      reply { size = cj.no_grad(cell.size), zeros = cell.zeros or 0, steps = cell.steps }
+      reply {
+        size = cj.no_grad(cell.size), zeros = cell.zeros or 0, steps = cell.steps,
+        plan_fails = cell.plan_fails,
+      }
     elseif word == "time" then
-      cell.least, cell.runs, cell.started = tonumber(rest), 0, system.now()
+      cell.least, cell.runs = tonumber(rest), 0
+      cell.started, cell.cpu = system.now(), os.clock()
       return nil
     else
       return line
@@ -96,7 +110,7 @@ local function count_run(cell, images)
   cell.runs = cell.runs + 1
   local seconds = system.now() - cell.started
   if seconds < cell.least then return nil end
-  reply { images = cell.runs * images, seconds = seconds }
+  reply { images = cell.runs * images, seconds = seconds, cpu = os.clock() - cell.cpu }
   return next_task(cell)
 end
 
@@ -144,7 +158,7 @@ local function handle(line)
   local cell, request = { before = resident "VmRSS" }, read_request(line)
   cj.threads(request.threads)
   local net, x, y = load(request)
-  function cell.size() return net(x:narrow(1, 1, request.batch)):abs():mean():item() end
+  function cell.size() return cell.model(x:narrow(1, 1, request.batch)):abs():mean():item() end
   if request.mode == "train" then return train(net, x, y, request, cell) end
   local run = modes[request.mode](net, x, y, request, cell)
   run()

@@ -1,7 +1,7 @@
 /* peak.c -- the multiply-add peak of this machine, as a side of scripts/bench.
  *
  * usage: peak THREADS. Requests on standard input, replies on standard output, as torch_peer.py has
- * them: "time SECONDS" gives {"images": FLOATING-POINT OPERATIONS, "seconds": S}. */
+ * them: "time SECONDS" gives images (floating-point operations), seconds and cpu. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdio.h>
@@ -61,6 +61,7 @@ static void *work(void *self) {
 
 static void answer(worker *workers, int threads, double least) {
   const double started = now();
+  const clock_t cpu = clock();
   double operations = 0;
   for (int i = 0; i < threads; i++) {
     workers[i].until = started + least;
@@ -70,7 +71,8 @@ static void answer(worker *workers, int threads, double least) {
     pthread_join(workers[i].thread, NULL);
     operations += workers[i].operations;
   }
-  printf("{\"images\": %.0f, \"seconds\": %.9f}\n", operations, now() - started);
+  printf("{\"images\": %.0f, \"seconds\": %.9f, \"cpu\": %.9f}\n", operations, now() - started,
+         (double)(clock() - cpu) / CLOCKS_PER_SEC);
 }
 
 int main(int argc, char **argv) {

@@ -34,8 +34,8 @@ end
 function M.head(result)
   say("%s, %d cores, %s, commit %s%s; ours against %s", result.processor, result.cores, result.isa,
     result.commit, result.changed and " and changes" or "", result.peer or "nobody: ours alone")
-  say("Images a second (of an attack: images x steps), medians of %d rounds in turns;",
-    result.rounds)
+  say("Images a second (of an attack: images x steps), medians of %d rounds in turns%s;",
+    result.rounds, result.clock == "processor" and ", by processor time" or "")
   say "ratios ours / PyTorch, median (lowest-highest);"
   say "GFLOP/s counted as direct convolution, and their share of a multiply-add loop's;"
   say "peak memory of a new process in MiB: ours / default / best."
@@ -49,6 +49,7 @@ function M.row(cell)
   say("%-21s %-9s %2d %9.1f  %-18s %-18s %-24s %8.1f %5.1f%%  %s", cell.model, cell.mode,
     cell.threads, cell.rate, ratio_text(cell.default), ratio_text(cell.against), cell.best or "-",
     cell.rate * cell.flops / 1e9, 100 * cell.share, memory_text(cell))
+  if cell.plan_fails then say("  ours runs without a plan: %s", cell.plan_fails) end
   for form, why in pairs(cell.failed) do say("  %s does not work here: %s", form, why) end
   if math.max(cell.zeros or 0, cell.peer_zeros or 0) > 0 then
     say("  gradients that are zero: ours %.1f %%, PyTorch %.1f %%", cell.zeros or 0,

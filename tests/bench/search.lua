@@ -16,7 +16,7 @@ local function rate_of(peer, cell, form)
   for _ = 1, TIMES do
     local t = side:ask("time", 0.2)
     if t.error then return nil, t.error end
-    best = math.max(best, cell.steps * t.images / t.seconds)
+    best = math.max(best, cell.steps * t.images / (cell.cpu and t.cpu or t.seconds))
   end
   return best
 end
@@ -30,7 +30,7 @@ end
 
 --- Tries doings in one environment, then the best doing in the others.
 -- @tparam function peer (form, threads) -> Side or nil
--- @tparam table cell threads, mode, steps, and prepare(side, form) -> reply
+-- @tparam table cell threads, mode, steps, cpu (count processor time), prepare(side, form) -> reply
 -- @tparam ?table earlier what this gave for fewer threads: doings far from the best are left out
 -- @tparam function say told (form, rate or nil, error)
 -- @treturn table best (two forms, best first), rates (form -> rate), failed (form -> why)

@@ -4,7 +4,7 @@ A cell is one network in one mode and one form. Requests are lines on standard i
 lines of JSON on standard output:
 
     prepare MODEL MODE FORM THREADS BATCH STEPS FILE   compiles and warms up; FILE: weights, data
-    time SECONDS               repeats for at least that long; images and seconds
+    time SECONDS               repeats for at least that long; images, seconds, processor time
     check                      mean size of the first batch's outputs, and how many gradients of an
                                attack are zero: both sides must do the same work
     memory                     bytes above those before `prepare`: the highest so far
@@ -154,13 +154,14 @@ class Cell:
         return {"size": size, "zeros": 100 * zeros / (self.steps * len(y))}
 
     def time(self, least):
-        runs, start = 0, time.perf_counter()
+        runs, start, cpu = 0, time.perf_counter(), time.process_time()
         while True:
             self.run()
             runs += 1
             seconds = time.perf_counter() - start
             if seconds >= float(least):
-                return {"images": runs * len(self.x), "seconds": seconds}
+                return {"images": runs * len(self.x), "seconds": seconds,
+                        "cpu": time.process_time() - cpu}
 
 
 def resident(field):
