@@ -21,6 +21,7 @@ typedef struct kept {
   const cj_tensor *t; /* a userdata in the plan's environment */
   const cj_storage *storage;
   const void *data;
+  const cj_node *node; /* holds the gradient: matters to training */
 } kept;
 
 typedef struct box {
@@ -44,13 +45,19 @@ static box *test_box(lua_State *L, int i) {
   return b->mark == MARK ? b : NULL;
 }
 
-static void check_kept(lua_State *L, const box *b) {
+static bool in_place(const box *b) {
   for (int i = 0; i < b->kept_count; i++) {
     const kept *k = &b->kept[i];
-    if (k->t->storage != k->storage || k->t->data != k->data)
-      raise_error(L, "plan: a tensor that it reads was released or moved since it was compiled; "
-                     "compile again");
+    if (k->t->storage != k->storage || k->t->data != k->data) return false;
+    if (b->train && k->t->node != k->node) return false;
   }
+  return true;
+}
+
+static void check_kept(lua_State *L, const box *b) {
+  if (!in_place(b))
+    raise_error(L, "plan: a tensor that it reads was released or moved since it was compiled; "
+                   "compile again");
 }
 
 static box *check_box(lua_State *L, int i) {
@@ -171,7 +178,7 @@ static cj_status keep_tensors(lua_State *L, box *b, int list, int owner) {
   for (int i = 0; i < n; i++) {
     lua_rawgeti(L, list, i + 1);
     const cj_tensor *t = check_tensor(L, -1, "compile", "a tensor to keep");
-    b->kept[b->kept_count++] = (kept){t, t->storage, t->data};
+    b->kept[b->kept_count++] = (kept){t, t->storage, t->data, t->node};
     lua_rawseti(L, -2, i + 1);
   }
   lua_setfenv(L, owner);
@@ -392,6 +399,14 @@ static int l_forward(lua_State *L) {
   return outputs;
 }
 
+/* plan_in_place(plan) -> are the tensors it was told to keep where they were, and their gradients
+ * wanted as then? */
+static int l_in_place(lua_State *L) {
+  const box *b = test_box(L, 1);
+  lua_pushboolean(L, b && b->crew && in_place(b));
+  return 1;
+}
+
 /* plan_backward(plan): adds to the gradients of the parameters, after plan_forward, once. */
 static int l_backward(lua_State *L) {
   box *b = check_training(L, 1);
@@ -456,11 +471,17 @@ static int l_profile(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"plan_compile", l_compile},   {"plan_run", l_run},
-                                     {"plan_gradient", l_gradient}, {"plan_forward", l_forward},
-                                     {"plan_backward", l_backward}, {"plan_about", l_about},
-                                     {"plan_steps", l_steps},       {"plan_profile", l_profile},
-                                     {"plan_release", l_release},   {NULL, NULL}};
+static const luaL_Reg functions[] = {{"plan_compile", l_compile},
+                                     {"plan_run", l_run},
+                                     {"plan_gradient", l_gradient},
+                                     {"plan_forward", l_forward},
+                                     {"plan_backward", l_backward},
+                                     {"plan_about", l_about},
+                                     {"plan_steps", l_steps},
+                                     {"plan_profile", l_profile},
+                                     {"plan_release", l_release},
+                                     {"plan_in_place", l_in_place},
+                                     {NULL, NULL}};
 
 void open_plan(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&metatable_key);

@@ -40,13 +40,20 @@ local function parts_of(net)
   return parts, tensors
 end
 
+-- The first field of the network that is not what it was; nil when all are.
+local function changed_part(self)
+  for _, part in ipairs(self.parts) do
+    if rawget(part[1], part[2]) ~= part[3] then return part[2] end
+  end
+  return nil
+end
+
 -- A plan reads the memory of the parameters it was compiled with: other ones need another plan.
 local function check_parts(self)
-  for _, part in ipairs(self.parts) do
-    if rawget(part[1], part[2]) ~= part[3] then
-      check.fail("plan", 'the network has another "%s" than when it was compiled; compile it again',
-        part[2])
-    end
+  local name = changed_part(self)
+  if name then
+    check.fail("plan", 'the network has another "%s" than when it was compiled; compile it again',
+      name)
   end
 end
 
@@ -195,6 +202,57 @@ function M.model(model, x)
   return M.try(model, x) or model
 end
 
+-- --- training ------------------------------------------------------------------------------------
+
+--- What `training` gives: one batch forward, then back.
+-- @type TrainingPlan
+local Training = {}
+
+--- Compiles a training step: forward to the loss, and back to the gradients of all parameters.
+--
+-- Nothing is computed or changed meanwhile; not even the generator of random numbers moves.
+-- @function training
+-- @tparam Module net the network, in the mode it will be trained in
+-- @tparam function f called with the examples; gives the loss, one number, and any other results
+-- @tparam {Tensor,...} examples tensors with sizes and types of a batch; no other sizes will do
+-- @tparam[opt] table opts `exact` (false): leave out algorithms that lose digits
+-- @treturn ?TrainingPlan nil when there is none
+-- @return the reason then
+-- @raise what f raises
+function M.training(net, f, examples, opts)
+  local o = check.options("training", opts, { exact = false })
+  local parts, tensors = parts_of(net)
+  for _, entry in ipairs(net:named_modules()) do
+    parts[#parts + 1] = { entry[2], "training", entry[2].training }
+  end
+  local made, reason = core.plan_compile(f, examples,
+    { train = true, exact = o.exact, keep = tensors })
+  if not made then return nil, reason end
+  return setmetatable({ core = made, rows = examples[1]:size(1), parts = parts,
+    name = net.class_name }, Training)
+end
+
+--- Is the network still the one that was compiled: same layers, modes, tensors, wishes for
+-- gradients?
+-- @treturn boolean
+function Training:suits()
+  return not changed_part(self) and core.plan_in_place(self.core)
+end
+
+--- Forward.
+-- @tparam Tensor ... inputs, of the sizes and types of the examples
+-- @return what the function gave, cut from the tape: the loss first
+-- @raise other sizes or types; labels out of range
+function Training:__call(...)
+  return core.plan_forward(self.core, { ... })
+end
+
+--- Adds the gradients of the loss to those of the parameters; once after each forward.
+-- @raise without a forward pass before
+function Training:backward()
+  core.plan_backward(self.core)
+end
+
 -- --- running -------------------------------------------------------------------------------------
 
 -- A result whose gradient goes back through the plan; gradients of parameters there are none.
@@ -283,7 +341,10 @@ function Plan:__tostring()
     #core.plan_steps(self.core), self.rows)
 end
 
-Plan.__index = Plan
+for _, name in ipairs { "release", "about", "describe", "profile", "__tostring" } do
+  Training[name] = Plan[name]
+end
+Plan.__index, Training.__index = Plan, Training
 M.is_plan = is_plan
 
 return M

@@ -9,6 +9,7 @@
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local checkpoint = require "conjugate.run.checkpoint"
+local forward = require "conjugate.train.forward"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
 local mode = require "conjugate.nn.mode"
@@ -122,14 +123,7 @@ end
 local function train_step(job, x, y)
   job.whole = false
   local n = x:size(1)
-  local z = job.net(x)
-  local loss = check.tensor("fit", "the result of loss", job.loss(z, y))
-  if loss:numel() ~= 1 or not loss.requires_grad then
-    check.fail("fit", "expected one number that depends on the logits from loss, got %s%s",
-      check.describe(loss), loss.requires_grad and "" or " cut from the tape")
-  end
-  job.optimizer:zero_grad()
-  loss:backward()
+  local loss, z = forward.run(job, x, y)
   job.sums.lr = job.optimizer.lr
   job.optimizer:step()
   local value = loss:item()
@@ -329,6 +323,8 @@ end
 -- - `out`: run directory; `keep`: "all" or a list of epochs kept as epoch-NNNN.safetensors;
 --   `checkpoint_seconds` (5) and `checkpoint_steps` between states; `log_steps` (50) between
 --   records; `config`: further things for config.json that tell runs apart
+-- - `plan` (true): compile the step; false runs it call by call. `exact` (false): leave out
+--   algorithms that lose digits. Both change the last digits of the result
 -- - `seed` of shuffling and augmentation; the generator's seed by default
 -- - `on_step(info)`, `on_epoch(record, net, history)`; `quiet`, `label` of the progress bar
 -- @treturn table history: `epochs` (list of { epoch, step, loss, accuracy (percent, while

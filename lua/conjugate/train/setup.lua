@@ -16,6 +16,7 @@ M.options = {
   out = { "string" }, keep = { "string|table" }, config = { "table" },
   checkpoint_seconds = { "number", 5 }, checkpoint_steps = { "integer" },
   log_steps = { "integer", 50 },
+  plan = { "boolean" }, exact = { "boolean" },
   seed = { "integer" }, on_step = { "callable" }, on_epoch = { "callable" },
   quiet = { "boolean" }, label = { "string" }, on_interrupt = { "string", "raise" },
 }
@@ -23,7 +24,7 @@ M.options = {
 -- Options that change the result and go into config.json as they are.
 M.recorded = {
   "epochs", "batch", "shuffle", "lr", "weight_decay", "optimizer_options", "augment", "keep",
-  "log_steps", "loss",
+  "log_steps", "loss", "plan", "exact",
 }
 
 local function check_ranges(opts)
