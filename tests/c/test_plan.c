@@ -10,7 +10,7 @@
 #include "core/threads.h"
 #include "plan/plan.h"
 
-enum { MOST = 64 };
+enum { MOST = 128 };
 
 /* --- a function under test ---------------------------------------------------------------------
  */
