@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "core/threads.h"
-#include "kernels/simd.h"
+#include "kernels/shuffle.h"
 
 #if defined(CJ_ISA_avx512)
 enum { TILE_ROWS = 14 };
@@ -24,6 +24,7 @@ enum {
   WIDTH = VECS * LANES,
   PIECE_ROWS = 4 * TILE_ROWS, /* that pass a panel together, at most */
   PART_ROWS = 128,            /* summed in registers by the weight gradient */
+  PACK_LINES = 4 * LANES,     /* packed by a piece */
   PAGE = 4096,
   CACHE_WAYS = 8
 };
@@ -59,34 +60,56 @@ typedef struct packing {
   real *packed;
 } packing;
 
-/* Rows of w [in, out] are lines of the panel. */
-static void pack_turned(const packing *k, int64_t first, int64_t count, real *to) {
-  for (int64_t i = 0; i < k->s->in; i++)
-    vec_copy(to + i * WIDTH, k->w + i * k->s->out + first, count);
+/* Rows [low, high) of w [in, out] are those lines of all panels: a panel takes a little of each, so
+ * that both sides stay within few pages. */
+static void pack_turned(const packing *k, int64_t low, int64_t high) {
+  const cj_dense *s = k->s;
+  for (int64_t first = 0; first < s->out; first += WIDTH)
+    for (int64_t i = low; i < high; i++)
+      vec_copy(k->packed + first * s->in + i * WIDTH, k->w + i * s->out + first,
+               min64(WIDTH, s->out - first));
 }
 
-/* Rows of w [out, in] are columns of the panel: strips of a few lines, so that both sides stay in
- * cache. */
-static void pack_straight(const packing *k, int64_t first, int64_t count, real *to) {
-  const int64_t in = k->s->in;
-  for (int64_t low = 0; low < in; low += LANES)
-    for (int64_t j = 0; j < count; j++)
-      for (int64_t i = low; i < min64(low + LANES, in); i++)
-        to[i * WIDTH + j] = k->w[(first + j) * in + i];
+/* LANES lines of LANES columns, from whole rows of w [out, in]. */
+static void pack_square(const real *from, int64_t in, real *to) {
+  vec v[LANES];
+#pragma GCC unroll 16
+  for (int j = 0; j < LANES; j++) v[j] = vec_load(from + j * in);
+  vec_transpose(v);
+#pragma GCC unroll 16
+  for (int j = 0; j < LANES; j++) vec_store(to + j * WIDTH, v[j]);
 }
 
-static void pack_panel(void *context, int64_t panel) {
+/* Columns [low, high) of w [out, in] are those lines of all panels. */
+static void pack_straight(const packing *k, int64_t low, int64_t high) {
+  const cj_dense *s = k->s;
+  for (int64_t o = 0; o < s->out; o += LANES) {
+    const int64_t count = min64(LANES, s->out - o);
+    const real *from = k->w + o * s->in;
+    real *to = k->packed + o / WIDTH * WIDTH * s->in + o % WIDTH;
+    int64_t i = low;
+    for (; count == LANES && i + LANES <= high; i += LANES)
+      pack_square(from + i, s->in, to + i * WIDTH);
+    for (; i < high; i++)
+      for (int64_t j = 0; j < count; j++) to[i * WIDTH + j] = from[j * s->in + i];
+  }
+}
+
+/* Zeros fill up the last panel's lines. */
+static void pack_piece(void *context, int64_t piece) {
   const packing *k = context;
-  const int64_t first = panel * WIDTH, count = min64(WIDTH, k->s->out - first);
-  real *to = k->packed + first * k->s->in;
-  (k->turned ? pack_turned : pack_straight)(k, first, count, to);
-  for (int64_t i = 0; i < k->s->in && count < WIDTH; i++)
-    memset(to + i * WIDTH + count, 0, (size_t)(WIDTH - count) * sizeof *to);
+  const cj_dense *s = k->s;
+  const int64_t low = piece * PACK_LINES, high = min64(s->in, low + PACK_LINES);
+  const int64_t panels = divide_up(s->out, WIDTH), filled = s->out - (panels - 1) * WIDTH;
+  (k->turned ? pack_turned : pack_straight)(k, low, high);
+  real *last = k->packed + (panels - 1) * WIDTH * s->in;
+  for (int64_t i = low; i < high && filled < WIDTH; i++)
+    memset(last + i * WIDTH + filled, 0, (size_t)(WIDTH - filled) * sizeof *last);
 }
 
 void CJ_KERNEL(dense_pack)(const cj_dense *s, const real *w, bool turned, real *packed) {
   packing k = {s, w, turned, packed};
-  cj_parallel(divide_up(s->out, WIDTH), pack_panel, &k);
+  if (s->out > 0) cj_parallel(divide_up(s->in, PACK_LINES), pack_piece, &k);
 }
 
 /* --- forward --------------------------------------------------------------------------------- */

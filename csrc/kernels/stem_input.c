@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/threads.h"
-#include "kernels/simd.h"
+#include "kernels/shuffle.h"
 #include "kernels/stem.h"
 
 enum { RUN = LANES < 4 ? LANES : 4, RUNS = LANES / RUN, MOST_TAPS = 5 };
@@ -85,44 +85,6 @@ CJ_INLINE void row_body(const int taps, const runs *u, int64_t at, const real *w
     }
 }
 
-/* Constant arguments of shuffles: f(lane, half) for all lanes. */
-#define LANES_2(f, h) f(0, h), f(1, h)
-#define LANES_4(f, h) LANES_2(f, h), f(2, h), f(3, h)
-#define LANES_8(f, h) LANES_4(f, h), f(4, h), f(5, h), f(6, h), f(7, h)
-#define LANES_16(f, h)                                                                             \
-  LANES_8(f, h), f(8, h), f(9, h), f(10, h), f(11, h), f(12, h), f(13, h), f(14, h), f(15, h)
-#if CJ_VEC_BYTES == 64 && defined(CJ_TYPE_f32)
-#define EACH_LANE LANES_16
-#elif CJ_VEC_BYTES == 64 || (CJ_VEC_BYTES == 32 && defined(CJ_TYPE_f32))
-#define EACH_LANE LANES_8
-#elif CJ_VEC_BYTES == 32 || defined(CJ_TYPE_f32)
-#define EACH_LANE LANES_4
-#else
-#define EACH_LANE LANES_2
-#endif
-
-/* Halves of groups of 2 * half lanes: of a the lower and of b the upper one where they are, or of a
- * the upper and of b the lower one, exchanged. */
-#define KEEP(lane, half) ((lane) & (half) ? LANES + (lane) : (lane))
-#define CROSS(lane, half) ((lane) & (half) ? LANES + (lane) - (half) : (lane) + (half))
-#define FOLD(half)                                                                                 \
-  for (int i = 0; i < (half) && (half) < LANES; i++)                                               \
-  sum[i] = __builtin_shuffle(sum[i], sum[i + (half)], (wholes){EACH_LANE(KEEP, half)}) +           \
-           __builtin_shuffle(sum[i], sum[i + (half)], (wholes){EACH_LANE(CROSS, half)})
-
-/* Lane i of the result is the sum of sum[i]'s lanes: registers are added in pairs, each giving half
- * of the lanes, until one is left. */
-CJ_INLINE vec fold(vec sum[LANES]) {
-#pragma GCC unroll 8
-  FOLD(8);
-#pragma GCC unroll 4
-  FOLD(4);
-#pragma GCC unroll 2
-  FOLD(2);
-  FOLD(1);
-  return sum[0];
-}
-
 /* The way through blocks, kernel rows and taps of a phase: how many, and from one to the next. */
 typedef struct walk {
   int64_t blocks, rows, taps;
@@ -161,7 +123,7 @@ CJ_INLINE vec runs_body(const walk *g, const int taps, const bool once, const ru
           row_body(taps, u, at - t * taps * BLOCK + lane, from + t * taps * w_tap + lane, w_tap,
                    sum);
   }
-  return fold(sum);
+  return vec_fold(sum);
 }
 
 /* Any number of taps: up to five at once, more in pairs or one by one. */
