@@ -53,6 +53,74 @@ void CJ_KERNEL(picture_affine)(int64_t count, const cj_picture *x, const real *s
 
 /* --- channels --------------------------------------------------------------------------------- */
 
+/* What makes a pixel of lanes [lane, lane + count) of the 32 of two pixels, zeros behind them. */
+#if defined(CJ_ISA_avx512) && defined(CJ_TYPE_f32)
+typedef struct picker {
+  __m512i from;
+  __mmask16 kept;
+} picker;
+
+static picker picker_of(int64_t lane, int64_t count) {
+  const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return (picker){_mm512_add_epi32(steps, _mm512_set1_epi32((int)lane)),
+                  (__mmask16)((1u << count) - 1)};
+}
+
+CJ_INLINE pixel pick(const picker *p, const real *a, const real *b) {
+  const __m512 low = _mm512_loadu_ps(a), high = _mm512_loadu_ps(b);
+  return (pixel){{(vec)_mm512_maskz_permutex2var_ps(p->kept, low, p->from, high)}};
+}
+#else
+typedef struct picker {
+  int64_t lane, count;
+} picker;
+
+static picker picker_of(int64_t lane, int64_t count) {
+  return (picker){lane, count};
+}
+
+CJ_INLINE pixel pick(const picker *p, const real *a, const real *b) {
+  real both[2 * BLOCK], lanes[BLOCK];
+  pixel_store(both, pixel_load(a));
+  pixel_store(both + BLOCK, pixel_load(b));
+  for (int64_t c = 0; c < BLOCK; c++) lanes[c] = c < p->count ? both[p->lane + c] : 0;
+  return pixel_load(lanes);
+}
+#endif
+
+/* A row of y; b is the same row of the next block of x, or a again where that is not needed. */
+static void take_line(const real *a, const real *b, const picker *p, int64_t width,
+                      const cj_finish_line *line) {
+  for (int64_t j = 0; j < width; j++)
+    finish_pixel(line, j, pick(p, a + j * BLOCK, b + j * BLOCK).v);
+}
+
+static void take_whole_line(const real *x, int64_t width, const cj_finish_line *line) {
+  for (int64_t j = 0; j < width; j++) finish_pixel(line, j, pixel_load(x + j * BLOCK).v);
+}
+
+static void take_plane(const void *context, int64_t n, int64_t block) {
+  const join *s = context;
+  const int64_t first = block * BLOCK, from = (s->at + first) / BLOCK, lane = s->at % BLOCK;
+  const int64_t left = s->y->channels - first, count = left < BLOCK ? left : BLOCK;
+  const int64_t next = lane + count > BLOCK ? from + 1 : from;
+  const picker p = picker_of(lane, count);
+  for (int64_t i = 0; i < s->y->height; i++) {
+    const cj_finish_line line = finish_line(s->f, s->y, n, block, i);
+    const real *a = picture_at(s->x, n, from, i, 0), *b = picture_at(s->x, n, next, i, 0);
+    if (lane == 0 && count == BLOCK)
+      take_whole_line(a, s->y->width, &line);
+    else
+      take_line(a, b, &p, s->y->width, &line);
+  }
+}
+
+void CJ_KERNEL(picture_take)(int64_t count, const cj_picture *x, int64_t from, const cj_finish *f,
+                             const cj_picture *y) {
+  const join s = {.x = x, .y = y, .f = f, .at = from};
+  each_plane(count, y, take_plane, &s);
+}
+
 /* Channels that lie side by side in one block of x and one of y. */
 typedef struct run {
   int64_t from_block, from_lane, to_block, to_lane, count;
@@ -66,55 +134,16 @@ static run run_of(int64_t from, int64_t to, int64_t left) {
   return r;
 }
 
-/* Lanes [0, count) of a pixel, zeros in the others. */
-CJ_INLINE pixel pixel_part(pixel p, int64_t count) {
-  real lanes[BLOCK];
-  pixel_store(lanes, p);
-  for (int64_t c = count; c < BLOCK; c++) lanes[c] = 0;
-  return pixel_load(lanes);
-}
+/* Four lanes, at any address. */
+typedef real quad __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-/* A row of y from channels that begin at a whole block of x. */
-static void take_line(const real *x, int64_t channels, int64_t width, const cj_finish_line *line) {
-  if (channels >= BLOCK)
-    for (int64_t j = 0; j < width; j++) finish_pixel(line, j, pixel_load(x + j * BLOCK).v);
-  else
-    for (int64_t j = 0; j < width; j++)
-      finish_pixel(line, j, pixel_part(pixel_load(x + j * BLOCK), channels).v);
-}
-
-/* The same when they lie in two blocks of x: a then b. */
-static void take_line_across(const real *a, run ra, const real *b, run rb, int64_t width,
-                             const cj_finish_line *line) {
-  for (int64_t j = 0; j < width; j++) {
-    real lanes[BLOCK] = {0};
-    for (int64_t c = 0; c < ra.count; c++) lanes[c] = a[j * BLOCK + ra.from_lane + c];
-    for (int64_t c = 0; c < rb.count; c++) lanes[ra.count + c] = b[j * BLOCK + c];
-    finish_pixel(line, j, pixel_load(lanes).v);
+/* `count` lanes of every pixel of a row. */
+static void put_line(const real *x, int64_t width, int64_t count, real *y) {
+  for (int64_t j = 0; j < width; j++, x += BLOCK, y += BLOCK) {
+    int64_t c = 0;
+    for (; c + 4 <= count; c += 4) *(quad *)(y + c) = *(const quad *)(x + c);
+    for (; c < count; c++) y[c] = x[c];
   }
-}
-
-static void take_plane(const void *context, int64_t n, int64_t block) {
-  const join *s = context;
-  const int64_t first = block * BLOCK;
-  const int64_t channels = s->y->channels - first < BLOCK ? s->y->channels - first : BLOCK;
-  const run a = run_of(s->at + first, first, channels);
-  const run b = run_of(s->at + first + a.count, first + a.count, channels - a.count);
-  for (int64_t i = 0; i < s->y->height; i++) {
-    const cj_finish_line line = finish_line(s->f, s->y, n, block, i);
-    const real *x = picture_at(s->x, n, a.from_block, i, 0);
-    if (a.from_lane == 0)
-      take_line(x, channels, s->y->width, &line);
-    else
-      take_line_across(x, a, b.count ? picture_at(s->x, n, b.from_block, i, 0) : x, b, s->y->width,
-                       &line);
-  }
-}
-
-void CJ_KERNEL(picture_take)(int64_t count, const cj_picture *x, int64_t from, const cj_finish *f,
-                             const cj_picture *y) {
-  const join s = {.x = x, .y = y, .f = f, .at = from};
-  each_plane(count, y, take_plane, &s);
 }
 
 static void put_run(const join *s, int64_t n, run r) {
@@ -124,8 +153,7 @@ static void put_run(const join *s, int64_t n, run r) {
     if (r.count == BLOCK)
       vec_copy(y, x, s->x->width * BLOCK);
     else
-      for (int64_t j = 0; j < s->x->width; j++)
-        for (int64_t c = 0; c < r.count; c++) y[j * BLOCK + c] = x[j * BLOCK + c];
+      put_line(x, s->x->width, r.count, y);
   }
 }
 
@@ -148,7 +176,8 @@ static void put_plane(const void *context, int64_t n, int64_t block) {
     put_run(s, n, r);
     c += r.count;
   }
-  if (end == channels && s->at + channels == s->y->channels) zero_padding(s->y, n);
+  const bool last = end == channels && s->at + channels == s->y->channels;
+  if (last && s->y->channels % BLOCK) zero_padding(s->y, n);
 }
 
 void CJ_KERNEL(picture_put)(int64_t count, const cj_picture *x, const cj_picture *y, int64_t to) {
