@@ -302,9 +302,9 @@ static double peak_operations(void) {
   return 2.0 * LANES * PEAK_SUMS * PEAK_STEPS * PEAK_PIECES;
 }
 
-static double now(bool own_time) {
+static double now(bool processor) {
   struct timespec t;
-  clock_gettime(own_time ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  clock_gettime(processor ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -332,11 +332,11 @@ static figures measure(const kernel *what, const work *k, const cj_kernel_bench 
   }
   const int times = once < 2e-3 ? (int)(2e-3 / (once + 1e-7)) + 1 : 1;
   for (int round = 0; round < o->rounds; round++) {
-    const double started = now(o->own_time);
+    const double started = now(o->processor);
     peak_run();
-    const double between = now(o->own_time);
+    const double between = now(o->processor);
     for (int i = 0; i < times; i++) what->run(k);
-    const double ended = now(o->own_time);
+    const double ended = now(o->processor);
     const double peak = peak_operations() / (between - started);
     f.rate[round] = operations(&k->s) * times / (ended - between);
     f.share[round] = f.rate[round] / peak;

@@ -12,7 +12,7 @@ typedef struct cj_kernel_bench {
   char **words; /* all of which the name of a kernel must hold */
   int word_count;
   int rounds, batch; /* rounds <= CJ_MOST_ROUNDS */
-  bool own_time;     /* time of this thread alone, not of the clock on the wall */
+  bool processor;    /* per second of processor time, not of the clock on the wall */
   bool json;
   bool first; /* nothing was printed yet */
 } cj_kernel_bench;

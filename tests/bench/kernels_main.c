@@ -14,8 +14,8 @@
 static const char usage[] =
     "usage: scripts/bench kernels [WORD ...] [--rounds N] [--batch N] [--threads N] [--cpu] "
     "[--json]\n"
-    "Kernels whose name holds all words, with 1 and with N (2) threads; --cpu: with one thread, by "
-    "its own time, which other work on the machine disturbs little.\n";
+    "Kernels whose name holds all words, with 1 and with N (2) threads. --cpu: per second of "
+    "processor time of all threads, which other work on the machine disturbs little.\n";
 
 typedef void (*bench)(cj_kernel_bench *o);
 #ifndef CJ_HAS_BASE
@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--threads") == 0)
       threads = number(argv[++i]);
     else if (strcmp(argv[i], "--cpu") == 0)
-      o.own_time = true;
+      o.processor = true;
     else if (strcmp(argv[i], "--json") == 0)
       o.json = true;
     else if (argv[i][0] == '-')
@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
   }
   if (o.json) printf("[");
   run(benches[isa], &o, 1);
-  if (threads > 1 && !o.own_time) run(benches[isa], &o, threads);
+  if (threads > 1) run(benches[isa], &o, threads);
   if (o.json) printf("]\n");
   return 0;
 }
