@@ -125,6 +125,20 @@ static void check_whole(tracing *t) {
   }
 }
 
+/* Plans read constants where they are, row by row, unless the operator takes any strides. */
+static void check_rows(tracing *t) {
+  for (int64_t i = 0; i < t->trace.count; i++) {
+    const cj_traced *c = t->trace.calls[i];
+    if (!c->depends || (c->op->flags & CJ_STRIDED)) continue;
+    for (int k = 0; k < c->count; k++) {
+      const cj_tensor *x = &c->in[k];
+      const cj_traced *m = x->storage && !cj_contiguous(x) ? maker(t, i, x) : NULL;
+      if (x->storage && !cj_contiguous(x) && !(m && m->depends))
+        refuse(t, "%s reads a constant that is not contiguous", c->op->name);
+    }
+  }
+}
+
 /* The keys of dropout are drawn anew for each run, so they must have come from the generator. */
 static void check_keys(tracing *t, const uint64_t before[2], const uint64_t after[2]) {
   enum { P, TRAINING, KEY };
@@ -160,6 +174,7 @@ void trace_call(lua_State *L, tracing *t, int f, int list, bool train) {
   if (!failed) {
     take_results(L, t, base + 1);
     check_whole(t);
+    check_rows(t);
     check_keys(t, before, after);
     if (!train && after[1] != before[1]) refuse(t, "it draws %s", "random numbers");
   }

@@ -90,6 +90,6 @@ static void spectrum_forward(const cj_args *a, cj_tensor *y) {
 }
 
 CJ_OPS(spectrum) = {
-    {"spectrum", 1, 0, spectrum_infer, spectrum_forward, NULL, 0, spectrum_scratch},
+    {"spectrum", 1, 0, spectrum_infer, spectrum_forward, NULL, CJ_APART, spectrum_scratch},
     {0},
 };

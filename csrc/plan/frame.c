@@ -131,7 +131,7 @@ void cj_frame_pull(cj_frame *f, const void *const *gy, void *gx) {
       memset(f->grad[y], 0, row_bytes(f, y));
   }
   if (p->act_count) run_back(f);
-  if (p->act_count && f->grad[x])
+  if (f->grad[x])
     memcpy(gx, f->grad[x], row_bytes(f, x));
   else
     memset(gx, 0, row_bytes(f, x));

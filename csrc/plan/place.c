@@ -107,10 +107,9 @@ static void find_lives(placing *g) {
   }
   for (int k = 0; k < p->output_count; k++) use_data(g, p->outputs[k], steps);
   for (int a = 0; a < p->act_count; a++) use_act(g, a, end);
-  if (p->act_count == 0) return;
   for (int k = 0; k < p->output_count; k++)
     if (p->values[cj_root(p, p->outputs[k])].wanted) use_grad(g, p->outputs[k], steps);
-  if (!p->o.train) use_grad(g, p->inputs[0], end);
+  if (!p->o.train && p->values[p->inputs[0]].wanted) use_grad(g, p->inputs[0], end);
 }
 
 static void add_buffer(placing *g, int64_t *at, size_t bytes, int first, int last) {

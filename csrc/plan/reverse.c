@@ -38,7 +38,7 @@ static void mark_to_outputs(cj_plan *p, bool *leads) {
     leads[cj_root(p, p->outputs[k])] = true;
   for (int s = p->step_count - 1; s >= 0; s--) {
     const cj_step *step = p->steps[s];
-    if (!leads[cj_root(p, step->out)]) continue;
+    if (!leads[cj_root(p, step->out)] || !p->values[step->out].wanted) continue;
     if (step->add != NONE) leads[cj_root(p, step->add)] = true;
     for (int k = 0; k < step->count; k++)
       if (step->in[k] != NONE) leads[cj_root(p, step->in[k])] = true;

@@ -104,19 +104,20 @@ static void where_backward(const cj_args *a, const cj_tensor *y, const cj_tensor
 #endif
 
 #define COMPARE 2, 0, compare_infer
+enum { PAIR = CJ_STRIDED | CJ_ELEMENTWISE };
 
 CJ_OPS(compare) = {
-    {"eq", COMPARE, eq_forward, NULL, CJ_STRIDED, NULL},
-    {"ne", COMPARE, ne_forward, NULL, CJ_STRIDED, NULL},
-    {"lt", COMPARE, lt_forward, NULL, CJ_STRIDED, NULL},
-    {"le", COMPARE, le_forward, NULL, CJ_STRIDED, NULL},
-    {"gt", COMPARE, gt_forward, NULL, CJ_STRIDED, NULL},
-    {"ge", COMPARE, ge_forward, NULL, CJ_STRIDED, NULL},
+    {"eq", COMPARE, eq_forward, NULL, PAIR, NULL},
+    {"ne", COMPARE, ne_forward, NULL, PAIR, NULL},
+    {"lt", COMPARE, lt_forward, NULL, PAIR, NULL},
+    {"le", COMPARE, le_forward, NULL, PAIR, NULL},
+    {"gt", COMPARE, gt_forward, NULL, PAIR, NULL},
+    {"ge", COMPARE, ge_forward, NULL, PAIR, NULL},
 #if defined(CJ_TYPE_u8)
-    {"logical_and", 2, 0, cj_infer_broadcast, and_forward, NULL, CJ_STRIDED, NULL},
-    {"logical_or", 2, 0, cj_infer_broadcast, or_forward, NULL, CJ_STRIDED, NULL},
-    {"logical_xor", 2, 0, cj_infer_broadcast, xor_forward, NULL, CJ_STRIDED, NULL},
+    {"logical_and", 2, 0, cj_infer_broadcast, and_forward, NULL, PAIR, NULL},
+    {"logical_or", 2, 0, cj_infer_broadcast, or_forward, NULL, PAIR, NULL},
+    {"logical_xor", 2, 0, cj_infer_broadcast, xor_forward, NULL, PAIR, NULL},
 #endif
-    {"where", 3, 0, where_infer, where_forward, IF_FLOAT(where_backward), CJ_STRIDED, NULL},
+    {"where", 3, 0, where_infer, where_forward, IF_FLOAT(where_backward), PAIR, NULL},
     {0},
 };

@@ -138,7 +138,7 @@ static void to_backward(const cj_args *a, const cj_tensor *y, const cj_tensor *g
 #define IF_FLOAT(function) NULL
 #endif
 
-enum { COPY = CJ_STRIDED | CJ_DROPS_INPUTS };
+enum { COPY = CJ_STRIDED | CJ_DROPS_INPUTS | CJ_APART };
 
 CJ_OPS(convert) = {
     {"clone", 1, 0, cj_infer_same, clone_forward, IF_FLOAT(clone_backward), COPY, NULL},
