@@ -9,9 +9,10 @@ local M = {}
 
 M.MODES = { "inference", "pgd", "ifa", "train" }
 
--- batch: images a step; images: of one call of an attack or of predict; outputs: of one image.
--- settle: passes in training mode before weights are kept: spectral norms come from an iteration,
--- and before it has settled outputs are so large that gradients vanish. Heavy networks take smaller batches, so that all is measured in half an hour.
+-- batch: images a step; images: of one call of an attack or of predict; outputs: of one image;
+-- settle: passes in training mode before weights are kept, because spectral norms come from an
+-- iteration, and before it has settled outputs are so large that gradients vanish. Heavy networks
+-- take smaller batches, so that all is measured in half an hour.
 M.NETWORKS = {
   { name = "convnet", batch = 128, images = 512 },
   { name = "ygcnn", batch = 128, images = 128 },
