@@ -70,20 +70,30 @@ CJ_INLINE int64_t spot_lane(const spot *where, int v, int l) {
   return v / 2 * where->pair + v % 2 * LANES + l;
 }
 
-/* to[i][l] = sum over j of g[i][j] from[j * step][l]. */
+typedef double doubles __attribute__((vector_size(CJ_VEC_BYTES), may_alias));
+enum { DOUBLES = CJ_VEC_BYTES / 8 };
+#define ALIGNED _Alignas(CJ_VEC_BYTES)
+
+/* to[l] = sum over i < count of g[i * g_step] * from[i * step][l]. */
+CJ_INLINE void line_sum(const int count, const double *g, const int g_step, double from[][BLOCK],
+                        const int step, double *to) {
+  for (int l = 0; l < BLOCK; l += DOUBLES) {
+    doubles sum = g[0] * *(const doubles *)(from[0] + l);
+#pragma GCC unroll 8
+    for (int i = 1; i < count; i++) sum += g[i * g_step] * *(const doubles *)(from[i * step] + l);
+    *(doubles *)(to + l) = sum;
+  }
+}
+
+/* One line of G times w: to[q] = sum over j of g[q][j] from[j * step]. */
 CJ_INLINE void line_weights(const int points, const int k, const pack_job *job, const int step,
                             double from[][BLOCK], double to[][BLOCK]) {
-  for (int i = 0; i < points; i++) {
-    for (int l = 0; l < BLOCK; l++) to[i][l] = job->g[i][0] * from[0][l];
-#pragma GCC unroll 5
-    for (int j = 1; j < k; j++)
-      for (int l = 0; l < BLOCK; l++) to[i][l] += job->g[i][j] * from[j * step][l];
-  }
+  for (int q = 0; q < points; q++) line_sum(k, job->g[q], 1, from, step, to[q]);
 }
 
 CJ_INLINE void pack_channel(const int points, const int k, const pack_job *job, double w[][BLOCK],
                             const spot *where) {
-  double across[MAX_K][MAX_POINTS][BLOCK], all[MAX_POINTS][BLOCK];
+  ALIGNED double across[MAX_K][MAX_POINTS][BLOCK], all[MAX_POINTS][BLOCK];
   for (int r = 0; r < k; r++) line_weights(points, k, job, 1, w + r * k, across[r]);
   for (int j = 0; j < points; j++) {
     line_weights(points, k, job, MAX_POINTS, &across[0][j], all);
@@ -103,7 +113,7 @@ static void pack_piece(void *context, int64_t piece) {
   const int64_t block = piece / a->from;
   for (int64_t c = piece % a->from * BLOCK, end = c + BLOCK; c < end; c++) {
     const spot where = spot_of(a, c, block);
-    double w[MAX_TAPS][BLOCK];
+    ALIGNED double w[MAX_TAPS][BLOCK];
     gather(job, block, c, w);
     if (a->k == 3)
       pack_channel(6, 3, job, w, &where);
@@ -130,21 +140,16 @@ typedef struct unpack_job {
   double g[MAX_POINTS][MAX_K];
 } unpack_job;
 
-/* to[j][l] = sum over i of g[i][j] from[i * step][l]. */
+/* One line of G^T times m: to[j] = sum over q of g[q][j] from[q * step]. */
 CJ_INLINE void line_taps(const int points, const int k, const unpack_job *job, const int step,
                          double from[][BLOCK], double to[][BLOCK]) {
-  for (int j = 0; j < k; j++) {
-    for (int l = 0; l < BLOCK; l++) to[j][l] = job->g[0][j] * from[0][l];
-#pragma GCC unroll 8
-    for (int i = 1; i < points; i++)
-      for (int l = 0; l < BLOCK; l++) to[j][l] += job->g[i][j] * from[i * step][l];
-  }
+  for (int j = 0; j < k; j++) line_sum(points, &job->g[0][j], MAX_K, from, step, to[j]);
 }
 
 /* Weights [tap][16] of one channel of x and one block of y. */
 CJ_INLINE void unpack_channel(const int points, const int k, const unpack_job *job,
                               const spot *where, double w[][BLOCK]) {
-  double across[MAX_POINTS][MAX_K][BLOCK], all[MAX_POINTS][BLOCK];
+  ALIGNED double across[MAX_POINTS][MAX_K][BLOCK], all[MAX_POINTS][BLOCK];
   for (int i = 0; i < points; i++) {
     for (int j = 0; j < points; j++) {
       const real *from = job->sums + where->at + (i * points + j) * where->point;
@@ -156,7 +161,7 @@ CJ_INLINE void unpack_channel(const int points, const int k, const unpack_job *j
     line_taps(points, k, job, 1, all, across[i]);
   }
   for (int t = 0; t < k; t++) {
-    double column[MAX_K][BLOCK];
+    ALIGNED double column[MAX_K][BLOCK];
     line_taps(points, k, job, MAX_K, &across[0][t], column);
     for (int r = 0; r < k; r++) memcpy(w[r * k + t], column[r], sizeof *w);
   }
@@ -170,7 +175,7 @@ static void unpack_piece(void *context, int64_t piece) {
   const int64_t first = piece % a->from * BLOCK;
   for (int64_t c = first; c < first + BLOCK && c < s->c_in; c++) {
     const spot where = spot_of(a, c, block);
-    double w[MAX_TAPS][BLOCK];
+    ALIGNED double w[MAX_TAPS][BLOCK];
     if (a->k == 3)
       unpack_channel(6, 3, job, &where, w);
     else
