@@ -108,6 +108,7 @@ int64_t CJ_KERNEL(winograd_packed)(const cj_conv *s) {
 typedef struct run {
   cj_winograd a;
   int64_t tiles; /* of all images */
+  bool far;      /* the pictures are too large to stay in a cache */
   const cj_picture *x, *y;
   const cj_finish *f;
   const real *packed;
@@ -132,6 +133,23 @@ size_t CJ_KERNEL(winograd_scratch)(const cj_conv *s, int slots) {
   return slot_bytes(&a) * (size_t)slots;
 }
 
+/* All points of one group of blocks, while y of these tiles and x of the next are fetched. */
+static void run_products(const run *r, int64_t group, int64_t first, int64_t count, const real *v,
+                         real *m) {
+  const cj_winograd *a = &r->a;
+  const int64_t points = a->points * a->points, next = first + count;
+  const int64_t more = r->tiles - next < count ? r->tiles - next : count;
+  const int64_t calls = CJ_KERNEL(winograd_product_calls)(a, group, count);
+  cj_fetch fetch[2] = {{.p = r->y, .block = group * GROUP, .first = first},
+                       {.p = r->x, .first = next}};
+  if (r->far) fetch[0].count = count, fetch[1].count = more;
+  for (int64_t point = 0; point < points; point++) {
+    fetch_part(&fetch[0], winograd_group_blocks(a, group), point, points, calls);
+    fetch_part(&fetch[1], a->from, group * points + point, winograd_groups(a) * points, calls);
+    CJ_KERNEL(winograd_product)(a, group, point, count, r->packed, v, m, fetch);
+  }
+}
+
 /* A piece is one chunk of tiles. */
 static void run_piece(void *context, int64_t piece) {
   run *r = context;
@@ -142,7 +160,7 @@ static void run_piece(void *context, int64_t piece) {
   real *v = cj_slots_memory(&r->slots, slot), *m = v + v_elements(a);
   CJ_KERNEL(winograd_in)(a, r->x, first, count, v);
   for (int64_t group = 0; group < winograd_groups(a); group++) {
-    CJ_KERNEL(winograd_products)(a, group, count, r->packed, v, m);
+    run_products(r, group, first, count, v, m);
     CJ_KERNEL(winograd_out)(a, group, first, count, m, r->f, r->y);
   }
   cj_slots_give(&r->slots, slot);
@@ -154,6 +172,7 @@ void CJ_KERNEL(winograd_forward)(const cj_conv *s, const cj_picture *x, const re
   run r = {.x = x, .y = y, .f = f, .packed = packed};
   if (!CJ_KERNEL(winograd_sizes)(s, &r.a)) return;
   r.tiles = winograd_tiles(s, &r.a);
+  r.far = s->batch * (x->image + y->image) * (int64_t)sizeof(real) > FAR_BYTES;
   cj_slots_open(&r.slots, scratch, slot_bytes(&r.a), slots);
   cj_parallel(divide_up(r.tiles, r.a.chunk), run_piece, &r);
 }

@@ -48,17 +48,28 @@ CJ_INLINE void outer_body(const int vecs, const outer *o, int64_t count, const r
 
 /* All channels of x against `columns` channels of y. */
 static void outer_columns(const cj_winograd *a, const outer *o, int64_t columns, int64_t count,
-                          const real *v, const real *w, real *sums) {
+                          const real *v, const real *w, real *sums, cj_fetch fetch[2]) {
   for (int64_t block = 0; block < a->from; block++, v += a->chunk * BLOCK)
-    for (int c = 0; c < BLOCK; c += CASTS, sums += CASTS * columns)
+    for (int c = 0; c < BLOCK; c += CASTS, sums += CASTS * columns) {
+      fetch_some(a, fetch);
+      fetch_some(a, fetch + 1);
       if (columns == LANES)
         outer_body(1, o, count, v + c, w, sums);
       else
         outer_body(2, o, count, v + c, w, sums);
+    }
+}
+
+int64_t CJ_KERNEL(winograd_outer_calls)(const cj_winograd *a, int64_t count) {
+  const int64_t strips = (count + STRIP - 1) / STRIP, last = winograd_groups(a) - 1;
+  const int64_t blocks = winograd_group_blocks(a, last);
+  const int64_t columns =
+      last * (GROUP * BLOCK / winograd_columns(GROUP)) + blocks * BLOCK / winograd_columns(blocks);
+  return strips * columns * a->from * (BLOCK / CASTS);
 }
 
 void CJ_KERNEL(winograd_outer)(const cj_winograd *a, int64_t point, int64_t count, const real *v,
-                               const real *w, bool add, real *sums) {
+                               const real *w, bool add, real *sums, cj_fetch fetch[2]) {
   v += point * a->v_point;
   w += point * a->m_point;
   for (int64_t t = 0; t < count; t += STRIP) {
@@ -70,7 +81,8 @@ void CJ_KERNEL(winograd_outer)(const cj_winograd *a, int64_t point, int64_t coun
       for (int64_t c = 0; c < blocks * BLOCK; c += columns) {
         const int64_t block = group * GROUP + c / BLOCK;
         outer_columns(a, &o, columns, strip, v + t * BLOCK,
-                      w + (block * a->chunk + t) * BLOCK + c % BLOCK, to + c * a->from * BLOCK);
+                      w + (block * a->chunk + t) * BLOCK + c % BLOCK, to + c * a->from * BLOCK,
+                      fetch);
       }
     }
   }

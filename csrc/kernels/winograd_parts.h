@@ -35,6 +35,16 @@ static inline int64_t winograd_tiles(const cj_conv *s, const cj_winograd *a) {
   return s->batch * a->tiles_h * a->tiles_w;
 }
 
+/* Where a tile lies: image, row and column of tiles. */
+typedef struct cj_place {
+  int64_t n, i, j;
+} cj_place;
+
+static inline cj_place tile_place(const cj_winograd *a, int64_t tile) {
+  const int64_t row = tile / a->tiles_w;
+  return (cj_place){row / a->tiles_h, row % a->tiles_h, tile % a->tiles_w};
+}
+
 /* Chunks of nearly equal size, of at most `most` tiles. */
 static inline int64_t winograd_even_chunk(int64_t tiles, int64_t most) {
   const int64_t chunks = (tiles + most - 1) / most;
@@ -71,12 +81,45 @@ static inline int64_t winograd_columns(int64_t group_blocks) {
   return group_blocks * BLOCK < 2 * LANES ? group_blocks * BLOCK : 2 * LANES;
 }
 
+/* Pixels that the next step reads or writes, asked for while products are at work: those under
+ * tiles [first, first + count) in blocks [block, ...), counted in rows of tiles. Batches are often
+ * larger than all caches, and rows of tiles too short for the processor to see what comes next. */
+typedef struct cj_fetch {
+  const cj_picture *p;
+  int64_t block, first, count;
+  int64_t at, end, step; /* rows of tiles: done, to do, and at a time */
+} cj_fetch;
+
+/* Sets f to do its part of `parts` in `calls` calls. */
+static inline void fetch_part(cj_fetch *f, int64_t blocks, int64_t part, int64_t parts,
+                              int64_t calls) {
+  const int64_t rows = f->count > 0 ? blocks * f->count * OUTPUTS : 0;
+  f->at = rows * part / parts;
+  f->end = rows * (part + 1) / parts;
+  f->step = (f->end - f->at + calls - 1) / calls;
+}
+
+static inline void fetch_some(const cj_winograd *a, cj_fetch *f) {
+  const int64_t end = f->end - f->at < f->step ? f->end : f->at + f->step;
+  for (; f->at < end; f->at++) {
+    const int64_t tile = f->at / OUTPUTS;
+    const cj_place t = tile_place(a, f->first + tile % f->count);
+    const int64_t i = t.i * OUTPUTS + f->at % OUTPUTS;
+    const real *row = picture_at(f->p, t.n, f->block + tile / f->count, i, t.j * OUTPUTS);
+    for (int64_t j = 0; j < OUTPUTS * BLOCK; j += 64 / (int64_t)sizeof(real))
+      if (i < f->p->height) __builtin_prefetch(row + j);
+  }
+}
+
 /* V [point][block of x][tile][16] of tiles [first, first + count), counted over all images. */
 void CJ_KERNEL(winograd_in)(const cj_winograd *a, const cj_picture *x, int64_t first, int64_t count,
                             real *v);
-/* M [point][block of the group][tile][16] of one group of blocks. */
-void CJ_KERNEL(winograd_products)(const cj_winograd *a, int64_t group, int64_t count,
-                                  const real *packed, const real *v, real *m);
+/* One point of M [point][block of the group][tile][16], for one group of blocks. fetch: what to ask
+ * for meanwhile, two pictures. */
+void CJ_KERNEL(winograd_product)(const cj_winograd *a, int64_t group, int64_t point, int64_t count,
+                                 const real *packed, const real *v, real *m, cj_fetch fetch[2]);
+/* How often that asks. */
+int64_t CJ_KERNEL(winograd_product_calls)(const cj_winograd *a, int64_t group, int64_t count);
 /* y of one group of blocks. */
 void CJ_KERNEL(winograd_out)(const cj_winograd *a, int64_t group, int64_t first, int64_t count,
                              const real *m, const cj_finish *f, const cj_picture *y);
@@ -89,7 +132,8 @@ void CJ_KERNEL(winograd_back)(const cj_winograd *a, const cj_picture *gy, int64_
 /* The products of one point, over all tiles of a chunk, in the layout of packed weights: stored,
  * or added. */
 void CJ_KERNEL(winograd_outer)(const cj_winograd *a, int64_t point, int64_t count, const real *v,
-                               const real *w, bool add, real *sums);
+                               const real *w, bool add, real *sums, cj_fetch fetch[2]);
+int64_t CJ_KERNEL(winograd_outer_calls)(const cj_winograd *a, int64_t count);
 /* gw += G^T sums G. */
 void CJ_KERNEL(winograd_unpack)(const cj_conv *s, const cj_winograd *a, const real *sums, real *gw);
 

@@ -67,31 +67,39 @@ static void product_any(int rows, int vecs, const product *p, const real *v, con
   }
 }
 
-/* All tiles of one point and one register row of columns. */
-static void product_tiles(const product *p, int vecs, int64_t count, const real *v, const real *u,
-                          real *m) {
-  const int64_t most = vecs == 1 ? ROWS_1 : ROWS_2;
-  const int64_t panels = (count + most - 1) / most, rows = (count + panels - 1) / panels;
+/* All tiles of one point and one register row of columns, `rows` tiles at a time. */
+static void product_tiles(const cj_winograd *a, const product *p, int vecs, int64_t count,
+                          int64_t rows, const real *v, const real *u, real *m, cj_fetch fetch[2]) {
   for (int64_t t = 0; t < count; t += rows) {
+    fetch_some(a, fetch);
+    fetch_some(a, fetch + 1);
     const int r = (int)(count - t < rows ? count - t : rows);
     product_any(r, vecs, p, v + t * BLOCK, u, m + t * BLOCK);
   }
 }
 
-void CJ_KERNEL(winograd_products)(const cj_winograd *a, int64_t group, int64_t count,
-                                  const real *packed, const real *v, real *m) {
-  const int64_t width = winograd_group_blocks(a, group) * BLOCK;
-  const int64_t columns = winograd_columns(width / BLOCK), m_block = a->chunk * BLOCK;
+/* Tiles are cut into the fewest panels, of nearly equal height. */
+static int64_t panels_of(int64_t count, int64_t columns) {
+  const int64_t most = columns == LANES ? ROWS_1 : ROWS_2;
+  return (count + most - 1) / most;
+}
+
+int64_t CJ_KERNEL(winograd_product_calls)(const cj_winograd *a, int64_t group, int64_t count) {
+  const int64_t blocks = winograd_group_blocks(a, group), columns = winograd_columns(blocks);
+  return panels_of(count, columns) * (blocks * BLOCK / columns);
+}
+
+void CJ_KERNEL(winograd_product)(const cj_winograd *a, int64_t group, int64_t point, int64_t count,
+                                 const real *packed, const real *v, real *m, cj_fetch fetch[2]) {
+  const int64_t blocks = winograd_group_blocks(a, group), columns = winograd_columns(blocks);
+  const int64_t m_block = a->chunk * BLOCK, panels = panels_of(count, columns);
   const product p = {.blocks = a->from,
                      .v_block = a->chunk * BLOCK,
                      .m_second = PIXEL_VECS == 1 ? m_block : LANES};
-  const real *u = packed + group * winograd_u_group(a);
-  for (int64_t point = 0; point < a->points * a->points; point++) {
-    for (int64_t c = 0; c < width; c += columns)
-      product_tiles(&p, (int)(columns / LANES), count, v, u + c * a->from * BLOCK,
-                    m + c / BLOCK * m_block + c % BLOCK);
-    v += a->v_point;
-    u += winograd_u_point(a, width / BLOCK);
-    m += a->m_point;
-  }
+  const real *u = packed + group * winograd_u_group(a) + point * winograd_u_point(a, blocks);
+  v += point * a->v_point;
+  m += point * a->m_point;
+  for (int64_t c = 0; c < blocks * BLOCK; c += columns)
+    product_tiles(a, &p, (int)(columns / LANES), count, (count + panels - 1) / panels, v,
+                  u + c * a->from * BLOCK, m + c / BLOCK * m_block + c % BLOCK, fetch);
 }

@@ -3,17 +3,7 @@
 #include "kernels/winograd_lines.h"
 #include "kernels/winograd_parts.h"
 
-/* Where a tile lies: image, row and column of tiles. */
-typedef struct place {
-  int64_t n, i, j;
-} place;
-
-static place place_at(const cj_winograd *a, int64_t tile) {
-  const int64_t row = tile / a->tiles_w;
-  return (place){row / a->tiles_h, row % a->tiles_h, tile % a->tiles_w};
-}
-
-static void place_next(const cj_winograd *a, place *p) {
+static void place_next(const cj_winograd *a, cj_place *p) {
   if (++p->j < a->tiles_w) return;
   p->j = 0;
   if (++p->i < a->tiles_h) return;
@@ -71,7 +61,7 @@ CJ_INLINE void tile_in(const int points, const window *w, real *v, int64_t v_poi
 
 CJ_INLINE void tiles_in(const cj_winograd *a, const int points, const cj_picture *x, int64_t block,
                         int64_t first, int64_t count, real *v) {
-  place p = place_at(a, first);
+  cj_place p = tile_place(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
     window_at(points, x, p.n, block, p.i * OUTPUTS - a->pad_h, p.j * OUTPUTS - a->pad_w, &w);
@@ -117,7 +107,7 @@ CJ_INLINE void tile_out(const int points, const real *m, int64_t m_point,
 
 CJ_INLINE void tiles_out(const cj_winograd *a, const int points, int64_t block, int64_t first,
                          int64_t count, const real *m, const cj_finish *f, const cj_picture *y) {
-  place p = place_at(a, first);
+  cj_place p = tile_place(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     vec to[MAX_POINTS][MAX_POINTS][PIXEL_VECS];
     tile_out(points, m + t * BLOCK, a->m_point, to);
@@ -173,7 +163,7 @@ CJ_INLINE void tile_back(const int points, const window *w, real *to, int64_t po
 
 CJ_INLINE void tiles_back(const cj_winograd *a, const int points, const cj_picture *gy,
                           int64_t block, int64_t first, int64_t count, real *to, real *sums) {
-  place p = place_at(a, first);
+  cj_place p = tile_place(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
     window_at(OUTPUTS, gy, p.n, block, p.i * OUTPUTS, p.j * OUTPUTS, &w);

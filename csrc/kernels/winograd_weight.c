@@ -11,7 +11,7 @@
 
 enum {
   CHUNK_BYTES = 5 << 19, /* of V and W: as much as lies well in the shared cache */
-  CHUNK_LEAST = 64,
+  CHUNK_LEAST = 32,
   CHUNK_MOST = 512,
   PIECE_TILES = 16
 };
@@ -19,9 +19,9 @@ enum {
 typedef struct weight_run {
   cj_winograd a;
   const cj_picture *x, *gy;
-  int64_t first, count;      /* tiles of the chunk */
-  real *v, *w, *sums, *bias; /* bias: sums of gy, [piece][channels of y] */
-  double *bias_sums;         /* of the pieces so far */
+  int64_t tiles, first, count; /* of the batch; of the chunk */
+  real *v, *w, *sums, *bias;   /* bias: sums of gy, [piece][channels of y] */
+  double *bias_sums;           /* of the pieces so far */
 } weight_run;
 
 static int64_t min64(int64_t a, int64_t b) {
@@ -66,7 +66,15 @@ static void transform_piece(void *context, int64_t piece) {
 
 static void point_piece(void *context, int64_t piece) {
   const weight_run *r = context;
-  CJ_KERNEL(winograd_outer)(&r->a, piece, r->count, r->v, r->w, r->first > 0, r->sums);
+  const cj_winograd *a = &r->a;
+  const int64_t points = a->points * a->points, next = r->first + r->count;
+  const int64_t more = min64(r->count, r->tiles - next);
+  const int64_t calls = CJ_KERNEL(winograd_outer_calls)(a, r->count);
+  cj_fetch fetch[2] = {{.p = r->x, .first = next, .count = more},
+                       {.p = r->gy, .first = next, .count = more}};
+  fetch_part(&fetch[0], a->from, piece, points, calls);
+  fetch_part(&fetch[1], a->to, piece, points, calls);
+  CJ_KERNEL(winograd_outer)(a, piece, r->count, r->v, r->w, r->first > 0, r->sums, fetch);
 }
 
 static void add_bias(const weight_run *r) {
@@ -81,6 +89,7 @@ void CJ_KERNEL(winograd_weight)(const cj_conv *s, const cj_picture *x, const cj_
   if (!CJ_KERNEL(winograd_sizes)(s, &r.a)) return;
   const int64_t points = r.a.points * r.a.points, tiles = winograd_tiles(s, &r.a);
   winograd_set_chunk(&r.a, winograd_even_chunk(tiles, most_tiles(&r.a)), r.a.to);
+  r.tiles = tiles;
   r.w = r.v + points * r.a.v_point;
   r.sums = r.w + points * r.a.m_point;
   r.bias = r.sums + CJ_KERNEL(winograd_packed)(s);
