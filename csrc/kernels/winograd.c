@@ -47,17 +47,26 @@ bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
 enum {
   COST_6 = 500, /* of both maps of a tile of one block, with 6 x 6 points */
   COST_8 = 900,
+  END_6 = 800, /* of the end of a weight gradient, per channel of x and block of y */
+  END_8 = 1500,
   FAR_BYTES = 8 << 20, /* packed weights that are read from memory every time */
   FAR_SPEED = 5,       /* bytes per multiply-add then */
   IMAGES = 8           /* done in one call, at least, for which the choice is made */
 };
 
+static double packed_bytes(const cj_winograd *a) {
+  return (double)(a->points * a->points * a->from * a->to * BLOCK * BLOCK) * sizeof(float);
+}
+
+/* Of one image. */
 static double cost_of_tiles(const cj_winograd *a) {
-  const int64_t blocks = a->points * a->points * a->from * a->to;
+  const int64_t products = a->points * a->points * a->from * a->to * BLOCK;
   const int64_t maps = (a->points == 6 ? COST_6 : COST_8) * (a->from + a->to) / 2;
-  const double weights = (double)(blocks * BLOCK * BLOCK) * sizeof(float);
-  return (double)(a->tiles_h * a->tiles_w * (blocks * BLOCK + maps)) +
-         (weights > FAR_BYTES ? weights / FAR_SPEED / IMAGES : 0);
+  return (double)(a->tiles_h * a->tiles_w * (products + maps));
+}
+
+static double cost_directly(const cj_conv *s, const cj_winograd *a) {
+  return (double)(s->oh * s->ow * s->kh * s->kw * s->c_in * a->to);
 }
 
 /* A quarter less at least. Pictures lower or narrower than half a tile are left alone, because most
@@ -65,8 +74,20 @@ static double cost_of_tiles(const cj_winograd *a) {
 bool CJ_KERNEL(winograd_suits)(const cj_conv *s) {
   cj_winograd a;
   if (!CJ_KERNEL(winograd_sizes)(s, &a)) return false;
-  const double direct = (double)(s->oh * s->ow * s->kh * s->kw * s->c_in * a.to);
-  return 2 * s->h >= a.points && 2 * s->w >= a.points && cost_of_tiles(&a) < 0.75 * direct;
+  const double bytes = packed_bytes(&a), far = bytes > FAR_BYTES ? bytes / FAR_SPEED / IMAGES : 0;
+  return 2 * s->h >= a.points && 2 * s->w >= a.points &&
+         cost_of_tiles(&a) + far < 0.75 * cost_directly(s, &a);
+}
+
+/* Here the sums are turned into weights once for all images. */
+bool CJ_KERNEL(winograd_weight_suits)(const cj_conv *s) {
+  cj_winograd a;
+  if (!CJ_KERNEL(winograd_suits)(s)) return false;
+  CJ_KERNEL(winograd_sizes)(s, &a);
+  const double bytes = packed_bytes(&a), far = bytes > FAR_BYTES ? 2 * bytes / FAR_SPEED : 0;
+  const double end = (double)(a.from * BLOCK * a.to * (a.points == 6 ? END_6 : END_8));
+  const double images = (double)s->batch;
+  return images * cost_of_tiles(&a) + end + far < 0.75 * images * cost_directly(s, &a);
 }
 
 /* Largest errors seen in units of the last place, doubled; and the chain over the channels. */

@@ -27,14 +27,16 @@ int64_t CJ_KERNEL(winograd_packed)(const cj_conv *s);
 void CJ_KERNEL(winograd_pack)(const cj_conv *s, const real *w, const real *scale, bool turned,
                               real *packed);
 
-/* scratch: winograd_scratch(s, slots) bytes, for `slots` threads at a time. */
+/* scratch: winograd_scratch(s, slots) bytes, for `slots` threads at a time; they serve smaller
+ * batches too. */
 size_t CJ_KERNEL(winograd_scratch)(const cj_conv *s, int slots);
 void CJ_KERNEL(winograd_forward)(const cj_conv *s, const cj_picture *x, const real *packed,
                                  const cj_finish *f, const cj_picture *y, void *scratch, int slots);
 
-/* gw and gb as direct_weight, for layers for which winograd_suits holds. The bound of
- * |result - exact| / max over gw of sum |x| |gy| is winograd_error too.
- * scratch: winograd_weight_scratch(s) bytes. */
+/* gw and gb as direct_weight; the sums differ with the batch anyway, so here the choice depends on
+ * its size too. winograd_error bounds |result - exact| / max over gw of sum |x| |gy| as well. No
+ * rings are read. scratch: winograd_weight_scratch(s) bytes, which serve smaller batches too. */
+bool CJ_KERNEL(winograd_weight_suits)(const cj_conv *s);
 size_t CJ_KERNEL(winograd_weight_scratch)(const cj_conv *s);
 void CJ_KERNEL(winograd_weight)(const cj_conv *s, const cj_picture *x, const cj_picture *gy,
                                 real *gw, real *gb, void *scratch);

@@ -25,7 +25,10 @@ CJ_INLINE void outer_body(const int vecs, const outer *o, int64_t count, const r
 #pragma GCC unroll 8
   for (int i = 0; i < CASTS; i++)
 #pragma GCC unroll 2
-    for (int j = 0; j < vecs; j++) sum[i][j] = (vec){0};
+    for (int j = 0; j < vecs; j++) {
+      sum[i][j] = (vec){0};
+      __builtin_prefetch(sums + (i * vecs + j) * LANES); /* needed at the end */
+    }
   for (int64_t t = 0; t < count; t++) {
     vec column[2];
 #pragma GCC unroll 2

@@ -10,8 +10,8 @@
 #include "kernels/winograd_parts.h"
 
 enum {
-  CHUNK_BYTES = 5 << 19, /* of V and W: as much as lies well in the shared cache */
-  CHUNK_LEAST = 32,
+  CHUNK_BYTES = 1 << 20, /* of V and W, so that much of them stays in the second-level caches */
+  CHUNK_LEAST = 64,
   CHUNK_MOST = 512,
   PIECE_TILES = 16
 };
