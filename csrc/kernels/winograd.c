@@ -6,8 +6,6 @@
 #include "kernels/slots.h"
 #include "kernels/winograd_parts.h"
 
-enum { CHUNK_STEP = 14, CHUNK_LEAST = 14, CHUNK_MOST = 56, CHUNK_BYTES = 400 << 10 };
-
 static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
@@ -16,9 +14,34 @@ static int64_t clamp(int64_t least, int64_t v, int64_t most) {
   return v < least ? least : v > most ? most : v;
 }
 
-/* Tiles that are done together: V and M shall stay in the second-level cache. */
+enum {
+  CHUNK_STEP = 14, /* tiles; panels of the product are full then */
+  CHUNK_LEAST = 14,
+  CHUNK_MOST = 56,
+  CHUNK_BYTES = 400 << 10, /* of V and M: leaves room for weights in the second-level cache */
+  FAR_BYTES = 8 << 20,     /* packed weights that are read from memory every time, */
+  FAR_TILES = 32           /* so more tiles share them */
+};
+
+/* Costs in multiply-adds of a register of 16, measured with AVX-512. With other registers all grow
+ * alike. */
+enum {
+  COST_6 = 500, /* of both maps of a tile of one block, with 6 x 6 points */
+  COST_8 = 900,
+  END_6 = 800, /* of the end of a weight gradient, per channel of x and block of y */
+  END_8 = 1500,
+  FAR_SPEED = 5, /* bytes of far weights per multiply-add */
+  IMAGES = 8     /* done in one call, at least, for which the choice is made */
+};
+
+static double packed_bytes(const cj_winograd *a) {
+  return (double)(a->points * a->points * a->from * a->to * BLOCK * BLOCK) * sizeof(float);
+}
+
+/* Tiles that are done together. */
 static int64_t most_tiles(const cj_winograd *a) {
   const int64_t tile = a->points * a->points * (a->from + GROUP) * BLOCK * (int64_t)sizeof(real);
+  if (packed_bytes(a) > FAR_BYTES) return FAR_TILES;
   return clamp(CHUNK_LEAST, CHUNK_BYTES / tile / CHUNK_STEP * CHUNK_STEP, CHUNK_MOST);
 }
 
@@ -41,22 +64,6 @@ bool CJ_KERNEL(winograd_sizes)(const cj_conv *s, cj_winograd *a) {
 }
 
 /* --- choice ---------------------------------------------------------------------------------- */
-
-/* Costs in multiply-adds of a register of 16, measured with AVX-512. With other registers all grow
- * alike. */
-enum {
-  COST_6 = 500, /* of both maps of a tile of one block, with 6 x 6 points */
-  COST_8 = 900,
-  END_6 = 800, /* of the end of a weight gradient, per channel of x and block of y */
-  END_8 = 1500,
-  FAR_BYTES = 8 << 20, /* packed weights that are read from memory every time */
-  FAR_SPEED = 5,       /* bytes per multiply-add then */
-  IMAGES = 8           /* done in one call, at least, for which the choice is made */
-};
-
-static double packed_bytes(const cj_winograd *a) {
-  return (double)(a->points * a->points * a->from * a->to * BLOCK * BLOCK) * sizeof(float);
-}
 
 /* Of one image. */
 static double cost_of_tiles(const cj_winograd *a) {
