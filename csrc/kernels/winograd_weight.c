@@ -1,9 +1,10 @@
 /* winograd_weight.c -- the weight gradient by minimal filtering.
  *
- * The batch is taken in chunks of tiles. The tiles of a chunk are transformed in pieces; then every
- * point is a piece: it adds its products over all tiles of the chunk to its own sums. So there is
- * one set of sums, every element is added to in the order of the tiles, and no result depends on
- * the number of threads. */
+ * The tiles of the batch are cut into parts, fewer where the sums are large. A part has its own
+ * sums and is taken in chunks of tiles: the tiles of a chunk are transformed in pieces; then every
+ * point is a piece, which adds its products over all tiles of the chunk. Several parts run side by
+ * side; the pieces of a single one do. Every element is added to in the order of the tiles of its
+ * part and the parts are added in order, so no result depends on the number of threads. */
 #include <string.h>
 
 #include "core/threads.h"
@@ -13,15 +14,20 @@ enum {
   CHUNK_BYTES = 1 << 20, /* of V and W, so that much of them stays in the second-level caches */
   CHUNK_LEAST = 64,
   CHUNK_MOST = 512,
-  PIECE_TILES = 16
+  PIECE_TILES = 16,
+  PARTS = 8,              /* at most, and a power of two, so that they share out evenly */
+  PARTS_BYTES = 10 << 20, /* of all sums together */
+  PART_TILES = 128        /* in a part, at least */
 };
 
 typedef struct weight_run {
   cj_winograd a;
   const cj_picture *x, *gy;
-  int64_t tiles, first, count; /* of the batch; of the chunk */
+  int64_t tiles, first, count; /* where the part ends; the chunk */
   real *v, *w, *sums, *bias;   /* bias: sums of gy, [piece][channels of y] */
   double *bias_sums;           /* of the pieces so far */
+  bool weights;                /* are they wanted? */
+  bool begun;                  /* the sums hold something: they are added to */
 } weight_run;
 
 static int64_t min64(int64_t a, int64_t b) {
@@ -43,15 +49,37 @@ static int64_t pieces_of(const cj_winograd *a) {
   return divide_up(a->chunk, PIECE_TILES);
 }
 
+/* How the work is cut, and the elements of one part's memory. */
+typedef struct cut {
+  int64_t tiles, parts, part_tiles; /* of the batch; in a part, at most */
+  int64_t sums, elements;
+} cut;
+
+static cut cut_of(const cj_conv *s, cj_winograd *a) {
+  cut c = {.tiles = winograd_tiles(s, a), .parts = PARTS, .sums = CJ_KERNEL(winograd_packed)(s)};
+  const int64_t bytes = c.sums * (int64_t)sizeof(real);
+  while (c.parts > 1 && (c.parts * bytes > PARTS_BYTES || c.tiles < c.parts * PART_TILES))
+    c.parts /= 2;
+  c.part_tiles = divide_up(c.tiles, c.parts);
+  winograd_set_chunk(a, winograd_even_chunk(c.part_tiles, most_tiles(a)), a->to);
+  const int64_t points = a->points * a->points, bias = pieces_of(a) * a->to * BLOCK;
+  /* The sums of the bias, in double, take the place of two elements each. */
+  c.elements = points * (a->v_point + a->m_point) + c.sums + bias + 2 * a->to * BLOCK;
+  c.elements = divide_up(c.elements, BLOCK) * BLOCK;
+  return c;
+}
+
 /* Enough for fewer images too, whose chunks may be larger. */
 size_t CJ_KERNEL(winograd_weight_scratch)(const cj_conv *s) {
   cj_winograd a;
   if (!CJ_KERNEL(winograd_sizes)(s, &a)) return 0;
-  const int64_t tiles = winograd_tiles(s, &a);
-  winograd_set_chunk(&a, tiles ? min64(tiles, most_tiles(&a)) : 1, a.to);
-  const int64_t elements = a.points * a.points * (a.v_point + a.m_point) +
-                           CJ_KERNEL(winograd_packed)(s) + pieces_of(&a) * a.to * BLOCK;
-  return (size_t)elements * sizeof(real) + (size_t)(a.to * BLOCK) * sizeof(double);
+  const cut c = cut_of(s, &a);
+  cj_winograd most = a;
+  winograd_set_chunk(&most, c.tiles ? min64(c.tiles, most_tiles(&a)) : 1, a.to);
+  const int64_t points = a.points * a.points;
+  const int64_t more = points * (most.v_point + most.m_point - a.v_point - a.m_point) +
+                       (pieces_of(&most) - pieces_of(&a)) * a.to * BLOCK;
+  return (size_t)(c.parts * (c.elements + divide_up(more, BLOCK) * BLOCK)) * sizeof(real);
 }
 
 static void transform_piece(void *context, int64_t piece) {
@@ -74,7 +102,7 @@ static void point_piece(void *context, int64_t piece) {
                        {.p = r->gy, .first = next, .count = more}};
   fetch_part(&fetch[0], a->from, piece, points, calls);
   fetch_part(&fetch[1], a->to, piece, points, calls);
-  CJ_KERNEL(winograd_outer)(a, piece, r->count, r->v, r->w, r->first > 0, r->sums, fetch);
+  CJ_KERNEL(winograd_outer)(a, piece, r->count, r->v, r->w, r->begun, r->sums, fetch);
 }
 
 static void add_bias(const weight_run *r) {
@@ -83,24 +111,71 @@ static void add_bias(const weight_run *r) {
     for (int64_t c = 0; c < channels; c++) r->bias_sums[c] += (double)r->bias[piece * channels + c];
 }
 
+static void run_chunks(weight_run *r) {
+  const int64_t points = r->a.points * r->a.points;
+  memset(r->bias_sums, 0, (size_t)(r->a.to * BLOCK) * sizeof *r->bias_sums);
+  for (bool first = true; r->first < r->tiles; r->first += r->a.chunk, first = false) {
+    r->count = min64(r->a.chunk, r->tiles - r->first);
+    r->begun = !first;
+    cj_parallel(divide_up(r->count, PIECE_TILES), transform_piece, r);
+    if (r->weights) cj_parallel(points, point_piece, r);
+    add_bias(r);
+  }
+}
+
+/* All parts: what they share, and where their memory is. */
+typedef struct parts {
+  weight_run like;
+  cut c;
+  real *memory;
+} parts;
+
+static weight_run part_of(const parts *p, int64_t part) {
+  const cj_winograd *a = &p->like.a;
+  const int64_t points = a->points * a->points;
+  weight_run r = p->like;
+  r.bias_sums = (double *)(void *)(p->memory + part * p->c.elements);
+  r.v = p->memory + part * p->c.elements + 2 * a->to * BLOCK;
+  r.w = r.v + points * a->v_point;
+  r.sums = r.w + points * a->m_point;
+  r.bias = r.sums + p->c.sums;
+  r.first = part * p->c.part_tiles;
+  r.tiles = min64(p->c.tiles, r.first + p->c.part_tiles);
+  return r;
+}
+
+static void run_part(void *context, int64_t part) {
+  weight_run r = part_of(context, part);
+  run_chunks(&r);
+}
+
+enum { ADD_ELEMENTS = 1 << 14 };
+
+/* Sums of later parts go to those of the first. */
+static void add_piece(void *context, int64_t piece) {
+  const parts *p = context;
+  const int64_t from = piece * ADD_ELEMENTS, end = min64(p->c.sums, from + ADD_ELEMENTS);
+  real *to = part_of(p, 0).sums;
+  for (int64_t part = 1; part < p->c.parts; part++) {
+    const weight_run r = part_of(p, part);
+    for (int64_t i = from; i < end && r.first < r.tiles; i++) to[i] += r.sums[i];
+  }
+}
+
 void CJ_KERNEL(winograd_weight)(const cj_conv *s, const cj_picture *x, const cj_picture *gy,
                                 real *gw, real *gb, void *scratch) {
-  weight_run r = {.x = x, .gy = gy, .v = scratch};
-  if (!CJ_KERNEL(winograd_sizes)(s, &r.a)) return;
-  const int64_t points = r.a.points * r.a.points, tiles = winograd_tiles(s, &r.a);
-  winograd_set_chunk(&r.a, winograd_even_chunk(tiles, most_tiles(&r.a)), r.a.to);
-  r.tiles = tiles;
-  r.w = r.v + points * r.a.v_point;
-  r.sums = r.w + points * r.a.m_point;
-  r.bias = r.sums + CJ_KERNEL(winograd_packed)(s);
-  r.bias_sums = (double *)(void *)(r.bias + pieces_of(&r.a) * r.a.to * BLOCK);
-  memset(r.bias_sums, 0, (size_t)(r.a.to * BLOCK) * sizeof *r.bias_sums);
-  for (; r.first < tiles; r.first += r.a.chunk) {
-    r.count = min64(r.a.chunk, tiles - r.first);
-    cj_parallel(divide_up(r.count, PIECE_TILES), transform_piece, &r);
-    if (gw) cj_parallel(points, point_piece, &r);
-    add_bias(&r);
+  parts p = {.like = {.x = x, .gy = gy, .weights = gw != NULL}, .memory = scratch};
+  if (!CJ_KERNEL(winograd_sizes)(s, &p.like.a)) return;
+  p.c = cut_of(s, &p.like.a);
+  if (p.c.parts > 1)
+    cj_parallel(p.c.parts, run_part, &p);
+  else
+    run_part(&p, 0); /* whose pieces may use all threads */
+  if (gw && p.c.parts > 1) cj_parallel(divide_up(p.c.sums, ADD_ELEMENTS), add_piece, &p);
+  if (gw && p.c.tiles) CJ_KERNEL(winograd_unpack)(s, &p.like.a, part_of(&p, 0).sums, gw);
+  for (int64_t c = 0; gb && c < s->c_out; c++) {
+    double sum = 0;
+    for (int64_t part = 0; part < p.c.parts; part++) sum += part_of(&p, part).bias_sums[c];
+    gb[c] += (real)sum;
   }
-  if (gw && tiles) CJ_KERNEL(winograd_unpack)(s, &r.a, r.sums, gw);
-  for (int64_t c = 0; gb && c < s->c_out; c++) gb[c] += (real)r.bias_sums[c];
 }
