@@ -1,9 +1,7 @@
-/* winograd_outer.c -- the matrix products of the weight gradient: V^T W, [from, tiles] x [tiles,
- * to].
+/* winograd_outer.c -- the matrix products of the weight gradient, V^T W over the tiles.
  *
  * Sums live in registers over a strip of tiles that stays in the nearest cache, and are then added
- * to those in memory: 16 for strips in turn, so an element is a chain of chains, in a fixed order.
- */
+ * to those in memory. So an element is a sum of short chains, added in the order of the tiles. */
 #include "kernels/winograd_parts.h"
 
 #if defined(CJ_ISA_avx512)
