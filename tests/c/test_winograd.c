@@ -459,6 +459,17 @@ static void test_turned(const cj_conv *s) {
   free(to.memory);
 }
 
+/* Scratch for a batch serves smaller ones. */
+static void test_scratch(void) {
+  for (int64_t k = 3; k <= 5; k += 2)
+    for (int64_t batch = 0; batch < 60; batch++) {
+      const cj_conv a = sizes(batch, 16, 40, 14, 14, k, 1, 1);
+      const cj_conv b = sizes(batch + 1, 16, 40, 14, 14, k, 1, 1);
+      CHECK(CJ_KERNEL(winograd_scratch)(&a, 2) <= CJ_KERNEL(winograd_scratch)(&b, 2));
+      CHECK(CJ_KERNEL(winograd_weight_scratch)(&a) <= CJ_KERNEL(winograd_weight_scratch)(&b));
+    }
+}
+
 int CJ_KERNEL(test)(void) {
   state = 1;
   cj_set_threads(1);
@@ -472,5 +483,8 @@ int CJ_KERNEL(test)(void) {
     test_weight_threads(&same[i]);
     test_turned(&same[i]);
   }
+  const cj_conv parts = sizes(60, 16, 20, 14, 14, 3, 1, 1);
+  test_weight_threads(&parts);
+  test_scratch();
   CHECK_DONE();
 }
