@@ -18,7 +18,6 @@ typedef struct gather {
   const int64_t *index;
   float *to;
   int64_t count, each;
-  float level[256]; /* of a byte */
 } gather;
 
 static void gather_one(const gather *g, int64_t i) {
@@ -29,7 +28,7 @@ static void gather_one(const gather *g, int64_t i) {
     return;
   }
   const uint8_t *bytes = (const uint8_t *)g->images->data + from;
-  for (int64_t p = 0; p < g->each; p++) to[p] = g->level[bytes[p]];
+  for (int64_t p = 0; p < g->each; p++) to[p] = (float)bytes[p] / 255.0f;
 }
 
 static void gather_group(void *context, int64_t piece) {
@@ -62,8 +61,7 @@ cj_status cj_images_gather(cj_tensor *out, const cj_tensor *images, const cj_ten
                             "[N, C, H, W]");
   CJ_TRY(check_range(indices, s[0]));
   CJ_TRY(cj_tensor_new(out, CJ_F32, 4, (int64_t[]){indices->size[0], s[1], s[2], s[3]}));
-  gather g = {images, indices->data, out->data, indices->size[0], s[1] * s[2] * s[3], {0}};
-  for (int v = 0; v < 256; v++) g.level[v] = (float)v / 255.0f;
+  gather g = {images, indices->data, out->data, indices->size[0], s[1] * s[2] * s[3]};
   cj_parallel((g.count + GROUP - 1) / GROUP, gather_group, &g);
   return CJ_OK;
 }
