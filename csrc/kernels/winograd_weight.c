@@ -11,8 +11,8 @@
 #include "kernels/winograd_parts.h"
 
 enum {
-  CHUNK_BYTES = 1 << 20, /* of V and W, so that much of them stays in the second-level caches */
-  CHUNK_LEAST = 64,
+  CHUNK_BYTES = 1 << 18, /* of V and W: the second-level cache holds the sums and pixels too */
+  CHUNK_LEAST = 32,
   CHUNK_MOST = 512,
   PIECE_TILES = 16,
   PARTS = 8,              /* at most, and a power of two, so that they share out evenly */
