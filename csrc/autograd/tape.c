@@ -187,6 +187,7 @@ static cj_status call(cj_tensor *y, const cj_op *op, int count, const cj_tensor 
                       int numbers, const double *num) {
   const bool recording = enabled && op->backward && wants_grad(count, in);
   cj_node *n = NULL;
+  cj_trace_indices(op, count, in);
   CJ_TRY(prepare(&n, y, op, count, in, numbers, num, recording));
   cj_status status = op->flags & CJ_VIEW ? CJ_OK : cj_tensor_allocate(y);
   if (status == CJ_OK) status = run(n, y);

@@ -75,6 +75,27 @@ static bool any_depends(int count, const cj_tensor *const *in) {
   return false;
 }
 
+bool cj_reads_indices(const cj_op *op) {
+  static const char *const names[] = {"cross_entropy", "index_select", "gather", "scatter_add",
+                                      "one_hot"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(names[i], op->name) == 0) return true;
+  return false;
+}
+
+static bool is_input(const cj_tensor *x) {
+  for (int k = 0; k < running->inputs; k++)
+    if (cj_same_view(running->in[k], x)) return true;
+  return false;
+}
+
+void cj_trace_indices(const cj_op *op, int count, const cj_tensor *const *in) {
+  if (!running || !running->dry || !cj_reads_indices(op)) return;
+  for (int i = 0; i < count; i++)
+    if (in[i] && in[i]->dtype == CJ_I64 && cj_trace_depends(in[i]) && !is_input(in[i]))
+      cj_trace_refuse("%s takes indices that are computed", op->name);
+}
+
 bool cj_trace_skips(bool into, int count, const cj_tensor *const *in) {
   return running && running->dry && (into || any_depends(count, in));
 }

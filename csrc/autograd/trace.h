@@ -52,6 +52,10 @@ bool cj_tracing(void);
 const char *cj_trace_refused(void);
 /* Does t depend on the inputs of the function that is traced? */
 bool cj_trace_depends(const cj_tensor *t);
+/* Does infer of that operator look at elements of its int64 tensors? */
+bool cj_reads_indices(const cj_op *op);
+/* For the tape, before infer: a dry trace has no elements to look at, but those of the inputs. */
+void cj_trace_indices(const cj_op *op, int count, const cj_tensor *const *in);
 /* For the tape: is this call only written down? */
 bool cj_trace_skips(bool into, int count, const cj_tensor *const *in);
 

@@ -123,15 +123,6 @@ static void tell_growth(lua_State *L, box *b) {
 /* --- compiling ---------------------------------------------------------------------------------
  */
 
-/* Operators whose infer looks at the elements of an index tensor. */
-static bool reads_indices(const char *name) {
-  static const char *const names[] = {"cross_entropy", "index_select", "gather", "scatter_add",
-                                      "one_hot"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcmp(names[i], name) == 0) return true;
-  return false;
-}
-
 static bool depends(const tracing *t, int64_t call, const cj_tensor *x) {
   for (int64_t i = 0; i < call; i++)
     if (t->trace.calls[i]->depends && t->trace.calls[i]->y.storage == x->storage) return true;
@@ -153,7 +144,7 @@ static cj_status note_checks(box *b, tracing *t) {
   if (!b->checks) return cj_fail(CJ_EMEM, "out of memory: no room for a plan");
   for (int64_t i = 0; i < t->trace.count; i++) {
     const cj_traced *c = t->trace.calls[i];
-    for (int k = 0; reads_indices(c->op->name) && k < c->count; k++) {
+    for (int k = 0; cj_reads_indices(c->op) && k < c->count; k++) {
       if (c->in[k].dtype != CJ_I64 || !c->in[k].storage) continue;
       int input = -1;
       for (int j = 0; j < t->inputs; j++)
@@ -213,12 +204,16 @@ static cj_status compile(lua_State *L, box *b, tracing *t, const cj_plan_options
  * -> plan, or nil and the reason why there is none */
 static int l_compile(lua_State *L) {
   luaL_checkany(L, 1);
+  refuse_trace(L, "it compiles a function");
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
   const cj_plan_options o = {option(L, "train"), option(L, "exact"), option(L, "pulls")};
   tracing *t = push_tracing(L);
-  trace_call(L, t, 1, 2, o.train);
+  trace_call(L, t, 1, 2,
+             o.train   ? CJ_SLOPES_PARAMETERS
+             : o.pulls ? CJ_SLOPES_INPUTS
+                       : CJ_SLOPES_NONE);
   if (t->trace.refused[0]) return give_reason(L, t->trace.refused);
   box *b = push_box(L);
   const int owner = lua_gettop(L);

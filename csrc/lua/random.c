@@ -68,6 +68,7 @@ static int l_restore(lua_State *L) {
 
 static cj_tensor *check_floats(lua_State *L, const char *fn) {
   cj_tensor *t = check_tensor(L, 1, fn, "self");
+  refuse_trace(L, "it draws random numbers");
   if (!cj_dtype_float(t->dtype))
     raise_error(L, "%s: expected a float tensor for self, got %s", fn, cj_dtype_name(t->dtype));
   return t;

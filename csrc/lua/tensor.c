@@ -295,6 +295,7 @@ static int l_item(lua_State *L) {
   char shape[CJ_SHAPE_TEXT];
   if (cj_numel(t) != 1)
     raise_error(L, "item: expected a tensor of one element, got sizes %s", cj_shape_text(shape, t));
+  check_look(L, t);
   lua_pushnumber(L, cj_tensor_get(t, zero));
   return 1;
 }

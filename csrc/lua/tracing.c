@@ -56,7 +56,7 @@ tracing *push_tracing(lua_State *L) {
 
 /* The inputs as the function will see them: new views, contiguous, leaves where gradients of them
  * are wanted; pushed. */
-static void push_inputs(lua_State *L, tracing *t, int list, bool train) {
+static void push_inputs(lua_State *L, tracing *t, int list, cj_slopes of) {
   const int n = (int)lua_objlen(L, list);
   if (n < 1 || n > CJ_MOST_INPUTS)
     raise_error(L, "compile: expected 1 to %d tensors as example, got %d", CJ_MOST_INPUTS, n);
@@ -67,7 +67,8 @@ static void push_inputs(lua_State *L, tracing *t, int list, bool train) {
     cj_tensor *own = push_tensor(L);
     check_status(L, cj_tensor_pack(own, given));
     lua_remove(L, -2);
-    if (!train && cj_dtype_float(own->dtype)) check_status(L, cj_require_grad(own, true));
+    if (of == CJ_SLOPES_INPUTS && cj_dtype_float(own->dtype))
+      check_status(L, cj_require_grad(own, true));
     cj_tensor_share(&t->in_own[i], own);
     t->in[i] = &t->in_own[i];
     t->inputs++;
@@ -154,17 +155,17 @@ static void check_keys(tracing *t, const uint64_t before[2], const uint64_t afte
   random_restore(before);
 }
 
-void trace_call(lua_State *L, tracing *t, int f, int list, bool train) {
+void trace_call(lua_State *L, tracing *t, int f, int list, cj_slopes of) {
   uint64_t before[2], after[2];
   const int base = lua_gettop(L);
   lua_pushvalue(L, f);
-  push_inputs(L, t, list, train);
+  push_inputs(L, t, list, of);
   t->trace.dry = true;
   t->trace.inputs = t->inputs;
   t->trace.in = t->in;
   check_call(L, "compile", cj_trace_start(&t->trace));
   random_save(before);
-  const bool was = cj_grad_enable(true);
+  const bool was = cj_grad_enable(of != CJ_SLOPES_NONE);
   const int failed = lua_pcall(L, t->inputs, LUA_MULTRET, 0);
   cj_trace_stop();
   cj_grad_enable(was);
@@ -176,7 +177,8 @@ void trace_call(lua_State *L, tracing *t, int f, int list, bool train) {
     check_whole(t);
     check_rows(t);
     check_keys(t, before, after);
-    if (!train && after[1] != before[1]) refuse(t, "it draws %s", "random numbers");
+    if (of != CJ_SLOPES_PARAMETERS && after[1] != before[1])
+      refuse(t, "it draws %s", "random numbers");
   }
   lua_settop(L, base);
 }

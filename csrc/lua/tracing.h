@@ -20,9 +20,10 @@ tracing *push_tracing(lua_State *L);
 void drop_tracing(tracing *t);
 
 /* Calls the function at index f with the tensors of the list at index list, recording on, for a dry
- * trace. train: gradients of parameters will be asked for, else those of the inputs. The generator
- * of random numbers is left as it was. Errors of the function are raised; a trace without a plan
- * has its reason in t->trace.refused. */
-void trace_call(lua_State *L, tracing *t, int f, int list, bool train);
+ * trace. Which gradients will be asked for: of nothing, of the inputs, or of parameters. The
+ * generator of random numbers is left as it was. Errors of the function are raised; a trace without
+ * a plan has its reason in t->trace.refused. */
+typedef enum cj_slopes { CJ_SLOPES_NONE, CJ_SLOPES_INPUTS, CJ_SLOPES_PARAMETERS } cj_slopes;
+void trace_call(lua_State *L, tracing *t, int f, int list, cj_slopes of);
 
 #endif

@@ -31,6 +31,11 @@ static cj_conv sizes_between(const cj_plan *p, const cj_step *s, int x, int y, i
                    .dil_w = 1};
 }
 
+/* Are gradients of the weights or of the bias asked for? */
+static bool learns(const cj_plan *p, const cj_step *s) {
+  return wanted(p, s->in[WEIGHT]) || wanted(p, s->in[BIAS]);
+}
+
 static cj_conv conv_sizes(const cj_plan *p, const cj_step *s, int64_t rows) {
   return sizes_between(p, s, s->in[X], s->out, rows);
 }
@@ -77,7 +82,7 @@ static cj_status conv_size(cj_plan *p, cj_step *s) {
   if (tiles && back && CJ_KERNEL(winograd_suits)(&turned)) s->algorithm |= BACK_TILES;
   const bool there_tiles = s->algorithm & FORWARD_TILES, back_tiles = s->algorithm & BACK_TILES;
   want_ring(p, s->in[X], there_tiles ? CJ_KERNEL(winograd_ring)(&c) : CJ_KERNEL(direct_ring)(&c));
-  if (wanted(p, s->in[WEIGHT])) {
+  if (learns(p, s)) {
     if (tiles && CJ_KERNEL(winograd_suits)(&c)) s->algorithm |= WEIGHT_TILES;
     want_ring(p, s->in[X], CJ_KERNEL(direct_ring)(&c));
     s->scratch = s->algorithm & WEIGHT_TILES ? CJ_KERNEL(winograd_weight_scratch)(&c)
@@ -157,7 +162,7 @@ static cj_status stem_size(cj_plan *p, cj_step *s) {
   const bool back = s->write[X].mode != CJ_SKIP;
   if (back) want_ring(p, s->out, CJ_KERNEL(stem_input_ring)(&c));
   s->scratch = CJ_KERNEL(stem_scratch)(&c, p->slots);
-  if (wanted(p, s->in[WEIGHT])) s->scratch = most(s->scratch, CJ_KERNEL(stem_weight_scratch)(&c));
+  if (learns(p, s)) s->scratch = most(s->scratch, CJ_KERNEL(stem_weight_scratch)(&c));
   set_packed(s, c.c_out, CJ_KERNEL(stem_packed)(&c), back ? CJ_KERNEL(stem_input_packed)(&c) : 0);
   snprintf(s->how, sizeof s->how, "first layer");
   return CJ_OK;
@@ -210,8 +215,8 @@ static cj_status turned_size(cj_plan *p, cj_step *s) {
   const cj_conv c = turned_sizes(p, s, p->rows), b = turned_bias_sizes(c);
   const bool back = s->write[X].mode != CJ_SKIP;
   want_ring(p, s->in[X], CJ_KERNEL(direct_input_ring)(&c));
-  if (back || wanted(p, s->in[WEIGHT])) want_ring(p, s->out, CJ_KERNEL(direct_ring)(&c));
-  if (wanted(p, s->in[WEIGHT]) || wanted(p, s->in[BIAS]))
+  if (back || learns(p, s)) want_ring(p, s->out, CJ_KERNEL(direct_ring)(&c));
+  if (learns(p, s))
     s->scratch = most(CJ_KERNEL(direct_weight_scratch)(&c), CJ_KERNEL(direct_weight_scratch)(&b));
   set_packed(s, c.c_in, CJ_KERNEL(direct_packed)(&c), back ? CJ_KERNEL(direct_packed)(&c) : 0);
   snprintf(s->how, sizeof s->how, "direct");

@@ -2,6 +2,7 @@
 -- @module conjugate.nn.spectral_norm
 local cj = require "conjugate"
 local check = require "conjugate.check"
+local core = require "conjugate.core"
 local module = require "conjugate.nn.module"
 
 local EPS = 1e-12
@@ -64,9 +65,9 @@ local function spectral_norm(layer, options)
   local plain, extra = layer.forward, layer.extra
   rawset(layer, "forward", function(self, x)
     rawset(self, "weight", normalised(self, dim))
-    local y = plain(self, x)
-    rawset(self, "weight", nil)
-    return y
+    return core.finally(function() return plain(self, x) end, function()
+      rawset(self, "weight", nil)
+    end)
   end)
   rawset(layer, "extra", function(self) return extra(self) .. ", spectral norm" end)
   return layer

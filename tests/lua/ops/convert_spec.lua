@@ -62,7 +62,7 @@ describe("clone", function()
 end)
 
 describe("copy", function()
-  it("takes a source over in the type of a tensor, scattered ones and views of itself too", function()
+  it("takes a source in the type of a tensor, scattered ones and views of itself too", function()
     for _, from in ipairs(types) do
       for _, into in ipairs(types) do
         local source = cj.arange(0, 6, 1, from):reshape(2, 3)

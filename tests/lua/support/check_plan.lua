@@ -34,8 +34,8 @@ end
 -- @tparam function|Module f
 -- @tparam Tensor x
 -- @tparam number tolerance share of the largest element
--- @tparam[opt] table o `gradient`: another tolerance for gradients, or false for none; `what`; other
---   options of cj.compile
+-- @tparam[opt] table o `gradient`: another tolerance for gradients, or false for none; `what`;
+--   other options of cj.compile
 -- @treturn Plan
 function M.agrees(f, x, tolerance, o)
   o = o or {}
