@@ -46,6 +46,15 @@ function M.known(environment)
   return true
 end
 
+--- A form with its threads bound to processors.
+-- @string form
+-- @treturn string
+function M.bound(form)
+  local environment, doing = M.split(form)
+  if environment:find("bind", 1, true) then return form end
+  return ("%s+bind/%s"):format(environment, doing)
+end
+
 --- The beginning of a command that sets an environment.
 -- @string environment
 -- @treturn string "env NAME=VALUE ..."

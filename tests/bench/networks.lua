@@ -43,10 +43,12 @@ local function key_of(cell, threads)
   return ("%s/%s/%d"):format(cell.model, mode, threads or cell.threads)
 end
 
--- The forms that were found for a cell, or for one thread, or the usual ones.
+-- The forms that were found for a cell; or the best of one thread, loose and bound; or usual ones.
 local function forms_of(cell, known)
-  local found = known[key_of(cell)] or known[key_of(cell, 1)]
-  return found and found.best or USUAL[cell.mode]
+  local found, single = known[key_of(cell)], known[key_of(cell, 1)]
+  if found then return found.best end
+  if single then return { single.best[1], forms.bound(single.best[1]) } end
+  return USUAL[cell.mode]
 end
 
 local function known_forms(peer_name)
@@ -173,7 +175,10 @@ local function search_forms(o)
         end)
       end
     end
-    local about = { peer = peer, processor = machine.about().processor, cells = found }
+    local about = {
+      peer = peer, processor = machine.about().processor, cells = found,
+      clock = o.cpu and "processor" or "wall",
+    }
     assert(cj.io.write_file(FORMS, json.encode(about, { indent = true }) .. "\n"))
   end
 end
