@@ -185,15 +185,27 @@ CJ_INLINE void back_row(const int kw, const int stride, const int rows, const po
     finish_pixel(line, j, gather_border(kw, stride, rows, from, windows, j + pad).v);
 }
 
+/* The usual finishes by themselves, so that the loop over pixels asks for nothing else. */
+CJ_INLINE void back_row_finished(const int kw, const int stride, const int rows, const pool *s,
+                                 const window_row *from, const cj_finish_line *line) {
+  const bool plain = !line->bias && !line->add && !line->clip;
+  if (plain && !line->mask)
+    back_row(kw, stride, rows, s, from, &(cj_finish_line){.to = line->to});
+  else if (plain && line->slope == 0)
+    back_row(kw, stride, rows, s, from, &(cj_finish_line){.to = line->to, .mask = line->mask});
+  else
+    back_row(kw, stride, rows, s, from, line);
+}
+
 CJ_INLINE bool back_row_known(const int kw, const int stride, int rows, const pool *s,
                               const window_row *from, const cj_finish_line *line) {
   if (s->w.kw != kw || s->w.stride_w != stride) return false;
   if (rows == 1)
-    back_row(kw, stride, 1, s, from, line);
+    back_row_finished(kw, stride, 1, s, from, line);
   else if (rows == 2 && kw > stride)
-    back_row(kw, stride, 2, s, from, line);
+    back_row_finished(kw, stride, 2, s, from, line);
   else if (rows == 3 && stride == 1)
-    back_row(kw, stride, 3, s, from, line);
+    back_row_finished(kw, stride, 3, s, from, line);
   else
     return false;
   return true;
