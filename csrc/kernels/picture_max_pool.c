@@ -96,6 +96,33 @@ CJ_INLINE void pool_strips(const int k, const int stride, const pool *s, const r
                winner ? winner + from * BLOCK : NULL);
 }
 
+/* The winner of a k x k window within the image. */
+CJ_INLINE champion whole_window(const int k, const real *corner, int64_t row) {
+  champion best = champion_of(pixel_load(corner), 0);
+#pragma GCC unroll 9
+  for (int p = 1; p < k * k; p++)
+    champion_meet(&best, champion_of(pixel_load(corner + p / k * row + p % k * BLOCK), p));
+  return best;
+}
+
+/* Windows that share nothing, k apart: each by itself. */
+CJ_INLINE void pool_apart(const int k, const pool *s, const real *x, real *y, uint8_t *winner) {
+  const int64_t width = s->y->width, row = picture_row(s->x);
+  for (int64_t i = 0; i < s->y->height; i++) {
+    const int64_t top = i * s->w.stride_h - s->w.pad_h;
+    const bool rows = top >= 0 && top + k <= s->x->height;
+    for (int64_t j = 0; j < width; j++) {
+      const int64_t left = j * k - s->w.pad_w;
+      const bool inside = rows && left >= 0 && left + k <= s->x->width;
+      champion_store(inside ? whole_window(k, x + top * row + left * BLOCK, row)
+                            : window_champion(s, x, i, j),
+                     y + j * BLOCK, winner ? winner + j * BLOCK : NULL);
+    }
+    y += picture_row(s->y);
+    if (winner) winner += width * BLOCK;
+  }
+}
+
 static void pool_windows(const pool *s, const real *x, real *y, uint8_t *winner) {
   const int64_t width = s->y->width, row = picture_row(s->y);
   for (int64_t i = 0; i < s->y->height; i++)
@@ -113,7 +140,7 @@ static void pool_plane(const void *context, int64_t n, int64_t block) {
   uint8_t *winner = s->winner ? s->winner + plane * BLOCK : NULL;
   const bool square = w->kh == w->kw;
   if (square && w->kw == 2 && w->stride_w == 2)
-    pool_strips(2, 2, s, x, y, winner);
+    pool_apart(2, s, x, y, winner);
   else if (square && w->kw == 3 && w->stride_w == 1)
     pool_strips(3, 1, s, x, y, winner);
   else if (square && w->kw == 3 && w->stride_w == 2)
