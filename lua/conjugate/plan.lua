@@ -268,7 +268,9 @@ local function recorded(self, x, results)
   return unpack(results)
 end
 
--- The core's plan, for attacks: the network is still the one that was compiled.
+--- The core's plan, for the core's attacks.
+-- @treturn userdata
+-- @raise when the network is not the one that was compiled any more
 function Plan:checked()
   check_parts(self)
   return self.core
