@@ -14,7 +14,7 @@ local statistics = require "bench.statistics"
 local FORMS = "tests/bench/results/forms.json"
 -- Tried when no search has been made on this machine.
 local USUAL = {
-  inference = { "tcmalloc/script+nhwc", "tcmalloc/compile+freeze+nhwc" },
+  inference = { "tcmalloc/nhwc", "tcmalloc/script+nhwc", "tcmalloc/compile+freeze+nhwc" },
   pgd = { "tcmalloc/nhwc", "tcmalloc/compile+nhwc" },
   train = { "tcmalloc/nhwc", "tcmalloc/compile+nhwc" },
 }
