@@ -163,4 +163,4 @@ static void call_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
     for (int k = 0; k < s->count; k++) call_back(p, s, f, k);
 }
 
-const cj_step_kind cj_call_kind = {"call", 0, call_size, NULL, call_forward, call_backward};
+const cj_step_kind cj_call_kind = {"call", 0, call_size, NULL, call_forward, call_backward, NULL};

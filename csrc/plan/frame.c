@@ -83,8 +83,15 @@ static size_t row_bytes(const cj_frame *f, int v) {
   return f->p->o.train || t->ndim == 0 ? all : all / (size_t)t->size[0] * (size_t)f->rows;
 }
 
+/* In training, right before each use: all steps share the place. */
+static void pack(const cj_frame *f, const cj_step *s, bool back) {
+  if (f->p->o.train && s->packed[back])
+    s->kind->pack(f->p, s, back, f->p->packed + s->packed_at[back]);
+}
+
 static void run_forward(cj_frame *f, cj_step *s) {
   const int64_t begin = f->p->profiling ? now() : 0;
+  pack(f, s, false);
   s->kind->forward(f->p, s, f);
   if (begin) atomic_fetch_add(&s->nanoseconds[0], now() - begin);
 }
@@ -93,8 +100,11 @@ cj_status cj_frame_forward(cj_frame *f, int64_t rows, const void *const *in, voi
   cj_plan *p = f->p;
   f->rows = rows;
   f->status = CJ_OK;
-  for (int v = 0; v < p->value_count; v++)
-    if (p->values[v].live) f->data[v] = p->values[v].t.data;
+  for (int v = 0; v < p->value_count; v++) {
+    const cj_value *value = &p->values[v];
+    if (value->live) f->data[v] = value->t.data;
+    if (value->again) f->data[v] = first_element(f, value, value->data);
+  }
   for (int k = 0; k < p->input_count; k++)
     if (f->data[p->inputs[k]]) memcpy(f->data[p->inputs[k]], in[k], row_bytes(f, p->inputs[k]));
   for (int s = 0; s < p->step_count && !cj_stop_requested(); s++) {
@@ -110,7 +120,14 @@ static void run_act(cj_frame *f, const cj_act *act) {
   cj_step *s = act->step == NONE ? f->p->sums : f->p->steps[act->step];
   const int64_t begin = f->p->profiling ? now() : 0;
   f->act = act;
-  s->kind->backward(f->p, s, f);
+  if (act->again) {
+    const cj_value *y = &f->p->values[s->out];
+    f->data[s->out] = first_element(f, y, y->data_again);
+    s->kind->again(f->p, s, f);
+  } else {
+    pack(f, s, true);
+    s->kind->backward(f->p, s, f);
+  }
   if (begin) atomic_fetch_add(&s->nanoseconds[1], now() - begin);
 }
 

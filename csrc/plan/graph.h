@@ -23,7 +23,9 @@ typedef struct cj_value {
   bool clip;    /* its last word was ReLU (or leaky: slope); signs are kept for the way back */
   double slope;
   bool wanted;               /* its gradient is asked for */
+  bool again;                /* training: made again for the way back, instead of being kept */
   int64_t data, grad, signs; /* places in the arena, or NONE */
+  int64_t data_again;
 } cj_value;
 
 typedef enum cj_mode { CJ_SKIP, CJ_STORE, CJ_ADD } cj_mode;
@@ -43,9 +45,12 @@ typedef struct cj_step_kind {
   unsigned flags;
   /* Chooses the algorithm; raises rings of values; sets packed, scratch, saved. */
   cj_status (*size)(cj_plan *p, cj_step *s);
-  void (*pack)(const cj_plan *p, const cj_step *s, void *packed); /* NULL: no weights */
+  /* Packs the weights for the way there or back; NULL: there are none. */
+  void (*pack)(const cj_plan *p, const cj_step *s, bool back, void *packed);
   void (*forward)(const cj_plan *p, const cj_step *s, cj_frame *f);
   void (*backward)(const cj_plan *p, const cj_step *s, cj_frame *f);
+  /* Makes the result again from what the backward needs anyway; NULL: cannot. */
+  void (*again)(const cj_plan *p, const cj_step *s, cj_frame *f);
 } cj_step_kind;
 
 enum {
@@ -67,20 +72,21 @@ struct cj_step {
   double eps;
   cj_write *write; /* per input; owned. write_add: of `add` there is none, it shares the gradient */
   int algorithm;   /* the kind's own meaning */
-  size_t packed, packed_at; /* bytes in the plan's weights; where */
-  size_t scratch;           /* bytes for one slot */
-  size_t saved;             /* bytes kept from forward to backward */
-  int64_t saved_at;         /* place in the arena */
+  size_t packed[2], packed_at[2]; /* there and back: bytes of packed weights, and where */
+  size_t scratch;                 /* bytes for one slot */
+  size_t saved;                   /* bytes kept from forward to backward */
+  int64_t saved_at;               /* place in the arena */
   char how[32];
   atomic_int_fast64_t nanoseconds[2];
 };
 
-/* The way back is a list of acts: a step's backward, or a sum of gradients where no step does it.
- */
+/* The way back is a list of acts: a step's backward; a step's result made again; or a sum of
+ * gradients where no step does it. */
 typedef struct cj_act {
   int step; /* or NONE: grad[to] = mask(grad[from] (+ grad[add])) */
   int from, to, add;
   bool mask;
+  bool again; /* the step's result is made again */
 } cj_act;
 
 /* A call on parameters alone, repeated by refresh. */
@@ -152,6 +158,9 @@ static inline int cj_root(const cj_plan *p, int v) {
   while (p->values[v].same != NONE) v = p->values[v].same;
   return v;
 }
+
+/* Does the backward of a step read the data of its input 0? */
+bool cj_step_reads_input(const cj_plan *p, const cj_step *s);
 
 /* The kind of steps that call an operator as it is (call.c). */
 extern const cj_step_kind cj_call_kind;

@@ -21,6 +21,7 @@ typedef struct placing {
   buffer *list;
   int count;
   int *data_first, *data_last, *grad_first, *grad_last, *signs_last;
+  int *again_first, *again_last;
 } placing;
 
 static size_t element_count(const cj_value *v) {
@@ -41,7 +42,12 @@ static void use(int *first, int *last, int v, int time) {
 }
 
 static void use_data(placing *g, int v, int time) {
-  if (v != NONE && !g->p->values[v].live) use(g->data_first, g->data_last, cj_root(g->p, v), time);
+  if (v == NONE || g->p->values[v].live) return;
+  const int r = cj_root(g->p, v);
+  if (g->p->values[r].again && time >= g->p->step_count)
+    use(g->again_first, g->again_last, r, time);
+  else
+    use(g->data_first, g->data_last, r, time);
 }
 
 static void use_grad(placing *g, int v, int time) {
@@ -53,20 +59,12 @@ static void use_signs(placing *g, int v, int time) {
   if (time > g->signs_last[r]) g->signs_last[r] = time;
 }
 
-static bool weights_wanted(const cj_plan *p, const cj_step *s) {
-  for (int k = 1; k < s->count; k++)
-    if (s->in[k] != NONE && p->values[s->in[k]].live && p->values[s->in[k]].wanted) return true;
-  return false;
-}
-
 /* What the backward of a step reads of the forward pass. In evaluation it may be asked for again,
  * so it stays to the end. */
 static void use_back(placing *g, const cj_step *s, int time, int end) {
   const cj_plan *p = g->p;
   const int until = p->o.train ? time : end;
-  const unsigned flags = s->kind->flags;
-  if ((flags & CJ_READS_ALWAYS) || ((flags & CJ_READS_INPUT) && weights_wanted(p, s)))
-    use_data(g, s->in[0], until);
+  if (cj_step_reads_input(p, s)) use_data(g, s->in[0], until);
   if (strcmp(s->kind->name, "call") != 0) return;
   for (int k = 0; k < s->count && !(s->op->flags & CJ_DROPS_INPUTS); k++)
     use_data(g, s->in[k], until);
@@ -85,6 +83,12 @@ static void use_act(placing *g, int a, int end) {
     return;
   }
   const cj_step *s = p->steps[act->step];
+  if (act->again) {
+    use_data(g, s->out, time);
+    use_data(g, s->in[0], time);
+    use_data(g, s->add, time);
+    return;
+  }
   use_grad(g, s->out, time);
   for (int k = 0; k < s->count; k++) {
     if (s->write[k].mode == CJ_SKIP) continue;
@@ -123,6 +127,8 @@ static void list_buffers(placing *g) {
     if (value->live || value->same != NONE || g->data_first[v] < 0) continue;
     const size_t bytes = element_count(value) * cj_dtype_bytes(value->t.dtype);
     add_buffer(g, &value->data, bytes, g->data_first[v], g->data_last[v]);
+    if (g->again_first[v] >= 0)
+      add_buffer(g, &value->data_again, bytes, g->again_first[v], g->again_last[v]);
     if (g->grad_first[v] >= 0)
       add_buffer(g, &value->grad, bytes, g->grad_first[v], g->grad_last[v]);
     if (value->clip && g->signs_last[v] >= 0)
@@ -167,27 +173,33 @@ static void place_all(placing *g) {
   }
 }
 
+/* In training all packed weights share one place, since a step packs them before each use. */
 static void place_weights(cj_plan *p) {
   for (int i = 0; i < p->step_count; i++) {
     cj_step *s = p->steps[i];
-    s->packed_at = p->weights;
-    p->weights += (s->packed + 63) / 64 * 64;
+    for (int way = 0; way < 2; way++) {
+      const size_t bytes = (s->packed[way] + 63) / 64 * 64, end = p->o.train ? 0 : p->weights;
+      s->packed_at[way] = end;
+      if (end + bytes > p->weights) p->weights = end + bytes;
+    }
     if (s->scratch > p->scratch) p->scratch = s->scratch;
   }
 }
 
 cj_status cj_plan_place(cj_plan *p) {
-  const size_t values = (size_t)p->value_count, most = 3 * values + (size_t)p->step_count;
+  const size_t values = (size_t)p->value_count, most = 4 * values + (size_t)p->step_count;
   placing g = {.p = p};
-  int *times = cj_alloc(5 * values * sizeof *times);
+  int *times = cj_alloc(7 * values * sizeof *times);
   g.list = cj_alloc(most * sizeof *g.list);
   if (times && g.list) {
-    memset(times, -1, 5 * values * sizeof *times);
+    memset(times, -1, 7 * values * sizeof *times);
     g.data_first = times;
     g.data_last = times + values;
     g.grad_first = times + 2 * values;
     g.grad_last = times + 3 * values;
     g.signs_last = times + 4 * values;
+    g.again_first = times + 5 * values;
+    g.again_last = times + 6 * values;
     find_lives(&g);
     list_buffers(&g);
     place_all(&g);

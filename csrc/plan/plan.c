@@ -25,8 +25,13 @@ static bool grow(void **list, int count, int *room, size_t bytes) {
 int cj_plan_value(cj_plan *p, const cj_tensor *like, cj_layout layout) {
   if (!grow((void **)&p->values, p->value_count, &p->value_room, sizeof *p->values)) return NONE;
   cj_value *v = &p->values[p->value_count];
-  *v = (cj_value){
-      .layout = layout, .preamble = NONE, .same = NONE, .data = NONE, .grad = NONE, .signs = NONE};
+  *v = (cj_value){.layout = layout,
+                  .preamble = NONE,
+                  .same = NONE,
+                  .data = NONE,
+                  .grad = NONE,
+                  .signs = NONE,
+                  .data_again = NONE};
   if (cj_tensor_describe(&v->t, like->dtype, like->ndim, like->size) != CJ_OK) return NONE;
   return p->value_count++;
 }
@@ -249,6 +254,12 @@ static void draw_keys(cj_plan *p, double (*random)(const char *purpose)) {
       p->steps[s]->num[KEY] = random("dropout");
 }
 
+/* In training every step packs its own before each use. */
+static void pack_step(const cj_plan *p, const cj_step *s) {
+  for (int way = 0; way < 2; way++)
+    if (s->packed[way]) s->kind->pack(p, s, way, p->packed + s->packed_at[way]);
+}
+
 cj_status cj_plan_refresh(cj_plan *p, double (*random)(const char *purpose)) {
   draw_keys(p, random);
   if (!p->o.train && !stale(p)) return CJ_OK;
@@ -256,9 +267,7 @@ cj_status cj_plan_refresh(cj_plan *p, double (*random)(const char *purpose)) {
   CJ_TRY(repeat_all(p, random));
   if (!p->packed && p->weights && !(p->packed = cj_alloc(p->weights)))
     return cj_fail(CJ_EMEM, "out of memory: no room for the weights of a plan");
-  for (int s = 0; s < p->step_count; s++)
-    if (p->steps[s]->kind->pack)
-      p->steps[s]->kind->pack(p, p->steps[s], p->packed + p->steps[s]->packed_at);
+  for (int s = 0; s < p->step_count && !p->o.train; s++) pack_step(p, p->steps[s]);
   CJ_TRY(note_versions(p));
   p->fresh = true;
   return CJ_OK;

@@ -12,6 +12,7 @@ typedef struct tally {
   int total, so_far; /* contributions */
   bool written;
   int pending; /* value whose gradient is still to be added, or NONE */
+  bool made;   /* its data are there again */
 } tally;
 
 static bool is_parameter(const cj_value *v) {
@@ -116,6 +117,46 @@ static bool pass_on(cj_plan *p, const cj_step *s, tally *tallies) {
   return !(last || t->written) || flush(p, t, v, last);
 }
 
+/* In training, what batch norm gave is made again from what its own way back needs, where only the
+ * weight gradients behind it read it. A sum is made from the other summand, which must be kept. */
+static void mark_again(cj_plan *p) {
+  for (int i = 0; p->o.train && i < p->step_count; i++) {
+    const cj_step *s = p->steps[i];
+    if (!s->kind->again || !p->values[s->out].wanted || p->values[cj_root(p, s->in[0])].again)
+      continue;
+    p->values[s->out].again = s->add == NONE || !p->values[cj_root(p, s->add)].again;
+    for (int k = 0; k < p->output_count; k++)
+      if (cj_root(p, p->outputs[k]) == s->out) p->values[s->out].again = false;
+  }
+}
+
+static bool learns(const cj_plan *p, const cj_step *s) {
+  for (int k = 1; k < s->count; k++)
+    if (s->in[k] != NONE && p->values[s->in[k]].live && p->values[s->in[k]].wanted) return true;
+  return false;
+}
+
+bool cj_step_reads_input(const cj_plan *p, const cj_step *s) {
+  const unsigned flags = s->kind->flags;
+  return (flags & CJ_READS_ALWAYS) || ((flags & CJ_READS_INPUT) && learns(p, s));
+}
+
+static int maker_of(const cj_plan *p, int v) {
+  int s = 0;
+  while (p->steps[s]->out != v) s++;
+  return s;
+}
+
+/* The data that the backward of a step is going to read. */
+static bool make_again(cj_plan *p, const cj_step *s, tally *tallies) {
+  const int v = s->count && s->in[0] != NONE ? cj_root(p, s->in[0]) : NONE;
+  if (v == NONE || !p->values[v].again || tallies[v].made || !cj_step_reads_input(p, s))
+    return true;
+  tallies[v].made = true;
+  const cj_act act = {.step = maker_of(p, v), .from = NONE, .to = NONE, .add = NONE, .again = true};
+  return cj_plan_act(p, act);
+}
+
 static bool reverse_step(cj_plan *p, int i, tally *tallies) {
   cj_step *s = p->steps[i];
   if (!p->values[cj_root(p, s->out)].wanted) return true;
@@ -124,6 +165,7 @@ static bool reverse_step(cj_plan *p, int i, tally *tallies) {
   if (!pass_on(p, s, tallies)) return false;
   for (int k = 0; k < s->count; k++)
     if (!plan_write(p, s, k, tallies)) return false;
+  if (!make_again(p, s, tallies)) return false;
   return cj_plan_act(p, (cj_act){.step = i, .from = NONE, .to = NONE, .add = NONE}) &&
          mask_after(p, s, tallies);
 }
@@ -152,6 +194,7 @@ cj_status cj_plan_reverse(cj_plan *p) {
   if (ok) mark_from_sources(p);
   if (ok) mark_to_outputs(p, leads);
   if (ok) count_contributions(p, tallies);
+  if (ok) mark_again(p);
   for (int s = p->step_count - 1; ok && s >= 0; s--) ok = reverse_step(p, s, tallies);
   cj_free(tallies);
   cj_free(leads);

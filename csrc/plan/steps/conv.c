@@ -44,21 +44,36 @@ static size_t most(size_t a, size_t b) {
   return a > b ? a : b;
 }
 
-/* Packed: slope and shift per output channel, weights of the way there, weights of the way back. */
+/* Packed for the way there: slope and shift per output channel, then weights. */
 typedef struct parts {
-  real *slope, *shift, *there, *back;
+  real *slope, *shift, *weights;
 } parts;
 
-static parts parts_of(int64_t channels, int64_t there, void *memory) {
+static parts parts_of(int64_t channels, void *memory) {
   parts m = {.slope = memory};
   m.shift = m.slope + padded(channels);
-  m.there = m.shift + padded(channels);
-  m.back = m.there + padded(there);
+  m.weights = m.shift + padded(channels);
   return m;
 }
 
+static parts packed_there(const cj_plan *p, const cj_step *s, int64_t channels) {
+  return parts_of(channels, p->packed + s->packed_at[0]);
+}
+
+static const real *packed_back(const cj_plan *p, const cj_step *s) {
+  return (const real *)(void *)(p->packed + s->packed_at[1]);
+}
+
 static void set_packed(cj_step *s, int64_t channels, int64_t there, int64_t back) {
-  s->packed = (size_t)(2 * padded(channels) + padded(there) + padded(back)) * sizeof(real);
+  s->packed[0] = (size_t)(2 * padded(channels) + there) * sizeof(real);
+  s->packed[1] = (size_t)back * sizeof(real);
+}
+
+/* Slope and shift of the folded norm; the factors of output channels, or NULL where there are none.
+ */
+static const real *fold(const cj_plan *p, const cj_step *s, int64_t channels, const parts *m) {
+  fold_norm(p, s->norm, s->eps, live_data(p, s->in[BIAS]), channels, m->slope, m->shift);
+  return s->norm[2] == NONE ? NULL : m->slope;
 }
 
 /* --- between pictures -------------------------------------------------------------------------
@@ -83,8 +98,8 @@ static cj_status conv_size(cj_plan *p, cj_step *s) {
   const bool there_tiles = s->algorithm & FORWARD_TILES, back_tiles = s->algorithm & BACK_TILES;
   want_ring(p, s->in[X], there_tiles ? CJ_KERNEL(winograd_ring)(&c) : CJ_KERNEL(direct_ring)(&c));
   if (learns(p, s)) {
-    if (tiles && CJ_KERNEL(winograd_suits)(&c)) s->algorithm |= WEIGHT_TILES;
-    want_ring(p, s->in[X], CJ_KERNEL(direct_ring)(&c));
+    if (tiles && CJ_KERNEL(winograd_weight_suits)(&c)) s->algorithm |= WEIGHT_TILES;
+    if (!(s->algorithm & WEIGHT_TILES)) want_ring(p, s->in[X], CJ_KERNEL(direct_ring)(&c));
     s->scratch = s->algorithm & WEIGHT_TILES ? CJ_KERNEL(winograd_weight_scratch)(&c)
                                              : CJ_KERNEL(direct_weight_scratch)(&c);
   }
@@ -101,31 +116,34 @@ static cj_status conv_size(cj_plan *p, cj_step *s) {
   return CJ_OK;
 }
 
-static void conv_pack(const cj_plan *p, const cj_step *s, void *packed) {
+static void conv_pack(const cj_plan *p, const cj_step *s, bool back, void *packed) {
   const cj_conv c = conv_sizes(p, s, p->rows), turned = CJ_KERNEL(winograd_turn)(&c);
-  const parts m = parts_of(c.c_out, there_elements(s, &c), packed);
-  const real *w = live_data(p, s->in[WEIGHT]), *scale = s->norm[2] == NONE ? NULL : m.slope;
-  fold_norm(p, s->norm, s->eps, live_data(p, s->in[BIAS]), c.c_out, m.slope, m.shift);
-  if (s->algorithm & FORWARD_TILES)
-    CJ_KERNEL(winograd_pack)(&c, w, scale, false, m.there);
-  else
-    CJ_KERNEL(direct_pack)(&c, w, scale, m.there);
-  if (s->write[X].mode == CJ_SKIP) return;
+  const real *w = live_data(p, s->in[WEIGHT]);
+  if (!back) {
+    const parts m = parts_of(c.c_out, packed);
+    const real *scale = fold(p, s, c.c_out, &m);
+    if (s->algorithm & FORWARD_TILES)
+      CJ_KERNEL(winograd_pack)(&c, w, scale, false, m.weights);
+    else
+      CJ_KERNEL(direct_pack)(&c, w, scale, m.weights);
+    return;
+  }
+  const real *scale = s->norm[2] == NONE ? NULL : packed_there(p, s, c.c_out).slope;
   if (s->algorithm & BACK_TILES)
-    CJ_KERNEL(winograd_pack)(&turned, w, scale, true, m.back);
+    CJ_KERNEL(winograd_pack)(&turned, w, scale, true, packed);
   else
-    CJ_KERNEL(direct_input_pack)(&c, w, scale, m.back);
+    CJ_KERNEL(direct_input_pack)(&c, w, scale, packed);
 }
 
 static void conv_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_conv c = conv_sizes(p, s, f->rows);
-  const parts m = parts_of(c.c_out, there_elements(s, &c), p->packed + s->packed_at);
+  const parts m = packed_there(p, s, c.c_out);
   cj_picture add, x = data_of(f, s->in[X]), y = stored(f, data_of(f, s->out));
   const cj_finish finish = result_finish(s, f, m.shift, &add);
   if (s->algorithm & FORWARD_TILES)
-    CJ_KERNEL(winograd_forward)(&c, &x, m.there, &finish, &y, f->scratch, p->slots);
+    CJ_KERNEL(winograd_forward)(&c, &x, m.weights, &finish, &y, f->scratch, p->slots);
   else
-    CJ_KERNEL(direct_forward)(&c, &x, m.there, &finish, &y);
+    CJ_KERNEL(direct_forward)(&c, &x, m.weights, &finish, &y);
 }
 
 static real *gradient(const cj_plan *p, const cj_frame *f, int v) {
@@ -144,14 +162,14 @@ static void conv_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
       CJ_KERNEL(direct_weight)(&c, &x, &gy, gw, gb, f->scratch);
   }
   if (s->write[X].mode == CJ_SKIP) return;
-  const parts m = parts_of(c.c_out, there_elements(s, &c), p->packed + s->packed_at);
   cj_picture gx, add;
   const cj_finish finish = gradient_finish(s, f, X, &gx, &add);
   if (s->algorithm & BACK_TILES) {
     const cj_conv turned = CJ_KERNEL(winograd_turn)(&c);
-    CJ_KERNEL(winograd_forward)(&turned, &gy, m.back, &finish, &gx, f->scratch, p->slots);
+    CJ_KERNEL(winograd_forward)
+    (&turned, &gy, packed_back(p, s), &finish, &gx, f->scratch, p->slots);
   } else
-    CJ_KERNEL(direct_input)(&c, &gy, m.back, &finish, &gx);
+    CJ_KERNEL(direct_input)(&c, &gy, packed_back(p, s), &finish, &gx);
 }
 
 /* --- from plain images of few channels ---------------------------------------------------------
@@ -168,31 +186,31 @@ static cj_status stem_size(cj_plan *p, cj_step *s) {
   return CJ_OK;
 }
 
-static void stem_pack(const cj_plan *p, const cj_step *s, void *packed) {
+static void stem_pack(const cj_plan *p, const cj_step *s, bool back, void *packed) {
   const cj_conv c = conv_sizes(p, s, p->rows);
-  const parts m = parts_of(c.c_out, CJ_KERNEL(stem_packed)(&c), packed);
-  const real *w = live_data(p, s->in[WEIGHT]), *scale = s->norm[2] == NONE ? NULL : m.slope;
-  fold_norm(p, s->norm, s->eps, live_data(p, s->in[BIAS]), c.c_out, m.slope, m.shift);
-  CJ_KERNEL(stem_pack)(&c, w, scale, m.there);
-  if (s->write[X].mode != CJ_SKIP) CJ_KERNEL(stem_input_pack)(&c, w, scale, m.back);
+  const real *w = live_data(p, s->in[WEIGHT]);
+  const parts m = back ? packed_there(p, s, c.c_out) : parts_of(c.c_out, packed);
+  if (back)
+    CJ_KERNEL(stem_input_pack)(&c, w, s->norm[2] == NONE ? NULL : m.slope, packed);
+  else
+    CJ_KERNEL(stem_pack)(&c, w, fold(p, s, c.c_out, &m), m.weights);
 }
 
 static void stem_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_conv c = conv_sizes(p, s, f->rows);
-  const parts m = parts_of(c.c_out, CJ_KERNEL(stem_packed)(&c), p->packed + s->packed_at);
+  const parts m = packed_there(p, s, c.c_out);
   cj_picture add, y = stored(f, data_of(f, s->out));
   const cj_finish finish = result_finish(s, f, m.shift, &add);
-  CJ_KERNEL(stem_forward)(&c, f->data[s->in[X]], m.there, &finish, &y, f->scratch, p->slots);
+  CJ_KERNEL(stem_forward)(&c, f->data[s->in[X]], m.weights, &finish, &y, f->scratch, p->slots);
 }
 
 static void stem_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_conv c = conv_sizes(p, s, f->rows);
-  const parts m = parts_of(c.c_out, CJ_KERNEL(stem_packed)(&c), p->packed + s->packed_at);
   const cj_picture gy = grad_of(f, s->out);
   real *gw = gradient(p, f, s->in[WEIGHT]), *gb = gradient(p, f, s->in[BIAS]);
   if (gw || gb) CJ_KERNEL(stem_weight)(&c, f->data[s->in[X]], &gy, gw, gb, f->scratch);
   if (s->write[X].mode != CJ_SKIP) CJ_KERNEL(stem_input)
-  (&c, &gy, m.back, f->grad[s->in[X]], s->write[X].mode == CJ_ADD, f->scratch, p->slots);
+  (&c, &gy, packed_back(p, s), f->grad[s->in[X]], s->write[X].mode == CJ_ADD, f->scratch, p->slots);
 }
 
 /* --- transposed --------------------------------------------------------------------------------
@@ -223,21 +241,24 @@ static cj_status turned_size(cj_plan *p, cj_step *s) {
   return CJ_OK;
 }
 
-static void turned_pack(const cj_plan *p, const cj_step *s, void *packed) {
+static void turned_pack(const cj_plan *p, const cj_step *s, bool back, void *packed) {
   const cj_conv c = turned_sizes(p, s, p->rows);
-  const parts m = parts_of(c.c_in, CJ_KERNEL(direct_packed)(&c), packed);
   const real *w = live_data(p, s->in[WEIGHT]);
-  fold_norm(p, s->norm, s->eps, live_data(p, s->in[BIAS]), c.c_in, m.slope, m.shift);
-  CJ_KERNEL(direct_input_pack)(&c, w, NULL, m.there);
-  if (s->write[X].mode != CJ_SKIP) CJ_KERNEL(direct_pack)(&c, w, NULL, m.back);
+  if (back) {
+    CJ_KERNEL(direct_pack)(&c, w, NULL, packed);
+    return;
+  }
+  const parts m = parts_of(c.c_in, packed);
+  (void)fold(p, s, c.c_in, &m);
+  CJ_KERNEL(direct_input_pack)(&c, w, NULL, m.weights);
 }
 
 static void turned_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_conv c = turned_sizes(p, s, f->rows);
-  const parts m = parts_of(c.c_in, CJ_KERNEL(direct_packed)(&c), p->packed + s->packed_at);
+  const parts m = packed_there(p, s, c.c_in);
   cj_picture add, x = data_of(f, s->in[X]), y = stored(f, data_of(f, s->out));
   const cj_finish finish = result_finish(s, f, m.shift, &add);
-  CJ_KERNEL(direct_input)(&c, &x, m.there, &finish, &y);
+  CJ_KERNEL(direct_input)(&c, &x, m.weights, &finish, &y);
 }
 
 static void turned_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
@@ -247,17 +268,16 @@ static void turned_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   if (gw) CJ_KERNEL(direct_weight)(&c, &gy, &x, gw, NULL, f->scratch);
   if (gb) CJ_KERNEL(direct_weight)(&b, NULL, &gy, NULL, gb, f->scratch);
   if (s->write[X].mode == CJ_SKIP) return;
-  const parts m = parts_of(c.c_in, CJ_KERNEL(direct_packed)(&c), p->packed + s->packed_at);
   cj_picture gx, add;
   const cj_finish finish = gradient_finish(s, f, X, &gx, &add);
-  CJ_KERNEL(direct_forward)(&c, &gy, m.back, &finish, &gx);
+  CJ_KERNEL(direct_forward)(&c, &gy, packed_back(p, s), &finish, &gx);
 }
 
 CJ_STEPS(conv) = {
     {"conv", CJ_CLIPS | CJ_FINISHES | CJ_READS_INPUT, conv_size, conv_pack, conv_forward,
-     conv_backward},
-    {"stem", CJ_CLIPS | CJ_READS_INPUT, stem_size, stem_pack, stem_forward, stem_backward},
+     conv_backward, NULL},
+    {"stem", CJ_CLIPS | CJ_READS_INPUT, stem_size, stem_pack, stem_forward, stem_backward, NULL},
     {"turned", CJ_CLIPS | CJ_FINISHES | CJ_READS_INPUT, turned_size, turned_pack, turned_forward,
-     turned_backward},
+     turned_backward, NULL},
     {0},
 };

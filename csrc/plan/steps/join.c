@@ -126,10 +126,10 @@ static void act_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 }
 
 CJ_STEPS(join) = {
-    {"sum", CJ_CLIPS | CJ_FINISHES, no_size, NULL, sum_forward, sum_backward},
-    {"cat", CJ_FINISHES, no_size, NULL, cat_forward, cat_backward},
-    {"to_plain", 0, no_size, NULL, to_plain_forward, to_plain_backward},
-    {"to_picture", 0, no_size, NULL, to_picture_forward, to_picture_backward},
-    {"act", 0, no_size, NULL, NULL, act_backward},
+    {"sum", CJ_CLIPS | CJ_FINISHES, no_size, NULL, sum_forward, sum_backward, NULL},
+    {"cat", CJ_FINISHES, no_size, NULL, cat_forward, cat_backward, NULL},
+    {"to_plain", 0, no_size, NULL, to_plain_forward, to_plain_backward, NULL},
+    {"to_picture", 0, no_size, NULL, to_picture_forward, to_picture_backward, NULL},
+    {"act", 0, no_size, NULL, NULL, act_backward, NULL},
     {0},
 };

@@ -72,6 +72,15 @@ static void norm_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   CJ_KERNEL(picture_affine)(f->rows, &x, m.slope, m.shift, &finish, &y);
 }
 
+/* The same numbers through the same map; signs and running statistics are there already. */
+static void norm_again(const cj_plan *p, const cj_step *s, cj_frame *f) {
+  const moments m = moments_of(p, s, f);
+  cj_picture add, x = data_of(f, s->in[X]), y = stored(f, data_of(f, s->out));
+  cj_finish finish = result_finish(s, f, NULL, &add);
+  finish.signs = NULL;
+  CJ_KERNEL(picture_affine)(f->rows, &x, m.slope, m.shift, &finish, &y);
+}
+
 static void norm_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const moments m = moments_of(p, s, f);
   const cj_norm_back b = {.mean = m.mean,
@@ -91,25 +100,26 @@ static void norm_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
  */
 
 static cj_status affine_size(cj_plan *p, cj_step *s) {
-  s->packed = (size_t)(2 * width(p, s)) * sizeof(real);
+  s->packed[0] = (size_t)(2 * width(p, s)) * sizeof(real);
   snprintf(s->how, sizeof s->how, "per channel");
   return CJ_OK;
 }
 
-static void affine_pack(const cj_plan *p, const cj_step *s, void *packed) {
+static void affine_pack(const cj_plan *p, const cj_step *s, bool back, void *packed) {
+  (void)back; /* it serves both ways */
   fold_norm(p, s->in + 1, s->num[EPS], NULL, cj_size(p, s->out, 1), packed,
             (real *)packed + width(p, s));
 }
 
 static void affine_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
-  const real *slope = (const real *)(void *)(p->packed + s->packed_at);
+  const real *slope = (const real *)(void *)(p->packed + s->packed_at[0]);
   cj_picture add, x = data_of(f, s->in[X]), y = stored(f, data_of(f, s->out));
   const cj_finish finish = result_finish(s, f, NULL, &add);
   CJ_KERNEL(picture_affine)(f->rows, &x, slope, slope + width(p, s), &finish, &y);
 }
 
 static void affine_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
-  const real *slope = (const real *)(void *)(p->packed + s->packed_at);
+  const real *slope = (const real *)(void *)(p->packed + s->packed_at[0]);
   const cj_picture gy = grad_of(f, s->out);
   cj_picture gx, add;
   if (s->write[X].mode == CJ_SKIP) return;
@@ -118,8 +128,9 @@ static void affine_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 }
 
 CJ_STEPS(norm) = {
-    {"norm", CJ_CLIPS | CJ_FINISHES | CJ_READS_ALWAYS, norm_size, NULL, norm_forward,
-     norm_backward},
-    {"affine", CJ_CLIPS | CJ_FINISHES, affine_size, affine_pack, affine_forward, affine_backward},
+    {"norm", CJ_CLIPS | CJ_FINISHES | CJ_READS_ALWAYS, norm_size, NULL, norm_forward, norm_backward,
+     norm_again},
+    {"affine", CJ_CLIPS | CJ_FINISHES, affine_size, affine_pack, affine_forward, affine_backward,
+     NULL},
     {0},
 };

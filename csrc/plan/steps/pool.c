@@ -67,7 +67,7 @@ static void avg_pool_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 }
 
 CJ_STEPS(pool) = {
-    {"max_pool", CJ_FINISHES, max_pool_size, NULL, max_pool_forward, max_pool_backward},
-    {"avg_pool", CJ_FINISHES, avg_pool_size, NULL, avg_pool_forward, avg_pool_backward},
+    {"max_pool", CJ_FINISHES, max_pool_size, NULL, max_pool_forward, max_pool_backward, NULL},
+    {"avg_pool", CJ_FINISHES, avg_pool_size, NULL, avg_pool_forward, avg_pool_backward, NULL},
     {0},
 };
