@@ -40,9 +40,12 @@ local modes = {}
 local function planned(net, x, gradients, cell)
   net:eval()
   local ok, plan = pcall(cj.compile, net, x, { gradients = gradients })
+  if not ok then
+    cell.plan_fails = tostring(plan)
+    ok, plan = pcall(cj.compile, net, x)
+  end
   cell.model = ok and plan or net
   if ok then return plan end
-  cell.plan_fails = tostring(plan)
   return net
 end
 

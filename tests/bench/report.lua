@@ -49,7 +49,7 @@ function M.row(cell)
   say("%-21s %-9s %2d %9.1f  %-18s %-18s %-24s %8.1f %5.1f%%  %s", cell.model, cell.mode,
     cell.threads, cell.rate, ratio_text(cell.default), ratio_text(cell.against), cell.best or "-",
     cell.rate * cell.flops / 1e9, 100 * cell.share, memory_text(cell))
-  if cell.plan_fails then say("  ours runs without a plan: %s", cell.plan_fails) end
+  if cell.plan_fails then say("  ours has not the plan that it asked for: %s", cell.plan_fails) end
   for form, why in pairs(cell.failed) do say("  %s does not work here: %s", form, why) end
   if math.max(cell.zeros or 0, cell.peer_zeros or 0) > 0 then
     say("  gradients that are zero: ours %.1f %%, PyTorch %.1f %%", cell.zeros or 0,
