@@ -431,7 +431,7 @@ static int l_run(lua_State *L) {
   if (!cj_dtype_float(x->dtype) || x->ndim < 2)
     raise_error(L, "attack: expected a float tensor [N, ...] for x, got %s", got(L, 2, text));
   check_look(L, x);
-  cj_crew *crew = lua_isnil(L, 9) ? NULL : check_crew(L, 9);
+  cj_crew *crew = lua_isnil(L, 9) ? NULL : check_pulls(L, 9);
   if (crew) check_batch(L, 2, crew->plan);
   const int64_t n = x->size[0];
   read_options(L, &a);

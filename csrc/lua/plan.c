@@ -28,8 +28,10 @@ typedef struct box {
   uint64_t mark;
   cj_crew *crew;   /* NULL: released */
   cj_frame *frame; /* of a training plan */
-  bool train, ran; /* ran: the frame holds a forward pass */
-  size_t told;     /* bytes the collector knows of */
+  bool train, pulls;
+  bool ran;           /* the frame holds a forward pass */
+  uint64_t signature; /* of the trace */
+  size_t told;        /* bytes the collector knows of */
   int kept_count, check_count;
   kept *kept;
   index_check *checks;
@@ -73,6 +75,13 @@ cj_crew *check_crew(lua_State *L, int i) {
   box *b = check_box(L, i);
   if (b->train) raise_error(L, "plan: expected a plan for evaluation, got one for training");
   return b->crew;
+}
+
+cj_crew *check_pulls(lua_State *L, int i) {
+  cj_crew *crew = check_crew(L, i);
+  if (!test_box(L, i)->pulls)
+    raise_error(L, "plan: it was compiled without gradients; leave gradients = false out");
+  return crew;
 }
 
 static void drop(box *b) {
@@ -160,19 +169,27 @@ static cj_status note_checks(box *b, tracing *t) {
   return CJ_OK;
 }
 
-/* The tensors of the list at index i stay where they are, or the plan refuses to run. */
-static cj_status keep_tensors(lua_State *L, box *b, int list, int owner) {
+/* The tensors of the list at index list as pointers, in a userdata pushed behind a table that holds
+ * them. */
+static const cj_tensor **push_known(lua_State *L, int list, int *count) {
   const int n = lua_istable(L, list) ? (int)lua_objlen(L, list) : 0;
-  b->kept = cj_alloc((size_t)(n + 1) * sizeof *b->kept);
-  if (!b->kept) return cj_fail(CJ_EMEM, "out of memory: no room for a plan");
   lua_createtable(L, n, 0);
+  const cj_tensor **known = lua_newuserdata(L, (size_t)(n + 1) * sizeof *known);
   for (int i = 0; i < n; i++) {
     lua_rawgeti(L, list, i + 1);
-    const cj_tensor *t = check_tensor(L, -1, "compile", "a tensor to keep");
-    b->kept[b->kept_count++] = (kept){t, t->storage, t->data, t->node};
-    lua_rawseti(L, -2, i + 1);
+    known[i] = check_tensor(L, lua_gettop(L), "compile", "a tensor to keep");
+    lua_rawseti(L, -3, i + 1);
   }
-  lua_setfenv(L, owner);
+  *count = n;
+  return known;
+}
+
+/* Known tensors stay where they are, or the plan refuses to run. */
+static cj_status keep_tensors(box *b, int count, const cj_tensor *const *known) {
+  b->kept = cj_alloc((size_t)(count + 1) * sizeof *b->kept);
+  if (!b->kept) return cj_fail(CJ_EMEM, "out of memory: no room for a plan");
+  for (int i = 0; i < count; i++)
+    b->kept[b->kept_count++] = (kept){known[i], known[i]->storage, known[i]->data, known[i]->node};
   return CJ_OK;
 }
 
@@ -200,32 +217,59 @@ static cj_status compile(lua_State *L, box *b, tracing *t, const cj_plan_options
   return note_checks(b, t);
 }
 
-/* plan_compile(f, { example, ... }, { train, exact, pulls, keep = { tensor, ... } })
- * -> plan, or nil and the reason why there is none */
-static int l_compile(lua_State *L) {
+static cj_slopes slopes(const cj_plan_options *o) {
+  return o->train ? CJ_SLOPES_PARAMETERS : o->pulls ? CJ_SLOPES_INPUTS : CJ_SLOPES_NONE;
+}
+
+/* Places on the stack of the two functions below: behind their arguments the tensors to keep, as
+ * given, and the table that holds them. */
+enum { PLAN = 4, KEEP, HOLDER };
+
+static cj_plan_options check_options(lua_State *L) {
   luaL_checkany(L, 1);
   refuse_trace(L, "it compiles a function");
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TTABLE);
-  lua_settop(L, 3);
-  const cj_plan_options o = {option(L, "train"), option(L, "exact"), option(L, "pulls")};
+  lua_settop(L, PLAN);
+  lua_getfield(L, 3, "keep");
+  return (cj_plan_options){option(L, "train"), option(L, "exact"), option(L, "pulls")};
+}
+
+/* plan_compile(f, { example, ... }, { train, exact, pulls, keep = { tensor, ... } })
+ * -> plan, or nil and the reason why there is none */
+static int l_compile(lua_State *L) {
+  int count;
+  const cj_plan_options o = check_options(L);
+  const cj_tensor *const *known = push_known(L, KEEP, &count);
   tracing *t = push_tracing(L);
-  trace_call(L, t, 1, 2,
-             o.train   ? CJ_SLOPES_PARAMETERS
-             : o.pulls ? CJ_SLOPES_INPUTS
-                       : CJ_SLOPES_NONE);
+  trace_call(L, t, 1, 2, slopes(&o));
   if (t->trace.refused[0]) return give_reason(L, t->trace.refused);
   box *b = push_box(L);
-  const int owner = lua_gettop(L);
+  lua_pushvalue(L, HOLDER);
+  lua_setfenv(L, -2);
   b->train = o.train;
+  b->pulls = o.pulls;
+  b->signature = trace_signature(t, count, known);
   const cj_status status = compile(L, b, t, &o);
   if (status == CJ_EARG) return give_reason(L, cj_errmsg());
   check_call(L, "compile", status);
-  lua_getfield(L, 3, "keep");
-  check_call(L, "compile", keep_tensors(L, b, lua_gettop(L), owner));
+  check_call(L, "compile", keep_tensors(b, count, known));
   tell_growth(L, b);
   drop_tracing(t);
-  lua_pushvalue(L, owner);
+  return 1;
+}
+
+/* plan_repeats(f, { example, ... }, the options of plan_compile, plan) -> does f still do what was
+ * compiled? */
+static int l_repeats(lua_State *L) {
+  int count;
+  const box *b = check_box(L, PLAN);
+  const cj_plan_options o = check_options(L);
+  const cj_tensor *const *known = push_known(L, KEEP, &count);
+  tracing *t = push_tracing(L);
+  trace_call(L, t, 1, 2, slopes(&o));
+  lua_pushboolean(L, !t->trace.refused[0] && trace_signature(t, count, known) == b->signature);
+  drop_tracing(t);
   return 1;
 }
 
@@ -309,7 +353,7 @@ static const void *push_gradient(lua_State *L, const cj_tensor *like, int64_t n)
 static int l_gradient(lua_State *L) {
   lua_settop(L, 3);
   box *b = check_box(L, 1);
-  const cj_plan *p = check_crew(L, 1)->plan;
+  const cj_plan *p = check_pulls(L, 1)->plan;
   luaL_checktype(L, 3, LUA_TTABLE);
   const void *gy[CJ_MOST_RESULTS];
   void *out[CJ_MOST_RESULTS];
@@ -466,17 +510,11 @@ static int l_profile(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"plan_compile", l_compile},
-                                     {"plan_run", l_run},
-                                     {"plan_gradient", l_gradient},
-                                     {"plan_forward", l_forward},
-                                     {"plan_backward", l_backward},
-                                     {"plan_about", l_about},
-                                     {"plan_steps", l_steps},
-                                     {"plan_profile", l_profile},
-                                     {"plan_release", l_release},
-                                     {"plan_in_place", l_in_place},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"plan_compile", l_compile},   {"plan_run", l_run},           {"plan_gradient", l_gradient},
+    {"plan_forward", l_forward},   {"plan_backward", l_backward}, {"plan_about", l_about},
+    {"plan_steps", l_steps},       {"plan_profile", l_profile},   {"plan_release", l_release},
+    {"plan_in_place", l_in_place}, {"plan_repeats", l_repeats},   {NULL, NULL}};
 
 void open_plan(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&metatable_key);

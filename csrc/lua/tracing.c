@@ -8,6 +8,8 @@
 
 static const char metatable_key = 0; /* registry key */
 
+enum { P, TRAINING, KEY }; /* numbers of dropout */
+
 void check_look(lua_State *L, const cj_tensor *t) {
   if (!cj_tracing()) return;
   cj_trace_look(t);
@@ -142,7 +144,6 @@ static void check_rows(tracing *t) {
 
 /* The keys of dropout are drawn anew for each run, so they must have come from the generator. */
 static void check_keys(tracing *t, const uint64_t before[2], const uint64_t after[2]) {
-  enum { P, TRAINING, KEY };
   random_restore(before);
   for (int64_t i = 0; i < t->trace.count; i++) {
     const cj_traced *c = t->trace.calls[i];
@@ -172,6 +173,7 @@ void trace_call(lua_State *L, tracing *t, int f, int list, cj_slopes of) {
   random_save(after);
   random_restore(before);
   if (failed && !t->trace.refused[0]) lua_error(L);
+  if (t->trace.status != CJ_OK) check_call(L, "compile", t->trace.status);
   if (!failed) {
     take_results(L, t, base + 1);
     check_whole(t);
@@ -181,4 +183,45 @@ void trace_call(lua_State *L, tracing *t, int f, int list, cj_slopes of) {
       refuse(t, "it draws %s", "random numbers");
   }
   lua_settop(L, base);
+}
+
+/* --- is it the same again? ----------------------------------------------------------------------
+ */
+
+static uint64_t mix(uint64_t h, const void *bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) h = (h ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;
+  return h;
+}
+
+/* A tensor that the function made of numbers in Lua. */
+static bool made_of_numbers(const tracing *t, int64_t call, const cj_tensor *x, int count,
+                            const cj_tensor *const *known) {
+  enum { SMALL = 64 };
+  if (x->node || cj_numel(x) > SMALL || !cj_contiguous(x) || maker(t, call, x)) return false;
+  for (int k = 0; k < t->inputs; k++)
+    if (t->in[k]->storage == x->storage) return false;
+  for (int k = 0; k < count; k++)
+    if (known[k]->storage == x->storage) return false;
+  return true;
+}
+
+uint64_t trace_signature(const tracing *t, int count, const cj_tensor *const *known) {
+  uint64_t h = 0xcbf29ce484222325;
+  for (int64_t i = 0; i < t->trace.count; i++) {
+    const cj_traced *c = t->trace.calls[i];
+    h = mix(h, &c->op, sizeof c->op);
+    const int numbers = strcmp(c->op->name, "dropout") == 0 ? KEY : c->numbers;
+    h = mix(h, c->num, (size_t)numbers * sizeof *c->num);
+    for (int k = 0; k < c->count; k++) {
+      const cj_tensor *x = &c->in[k];
+      const bool there = x->storage != NULL;
+      h = mix(h, &there, sizeof there);
+      if (!there) continue;
+      h = mix(h, x->size, (size_t)x->ndim * sizeof *x->size);
+      h = mix(h, &x->dtype, sizeof x->dtype);
+      if (made_of_numbers(t, i, x, count, known))
+        h = mix(h, x->data, (size_t)cj_numel(x) * cj_dtype_bytes(x->dtype));
+    }
+  }
+  return h;
 }

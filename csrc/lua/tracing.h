@@ -26,4 +26,9 @@ void drop_tracing(tracing *t);
 typedef enum cj_slopes { CJ_SLOPES_NONE, CJ_SLOPES_INPUTS, CJ_SLOPES_PARAMETERS } cj_slopes;
 void trace_call(lua_State *L, tracing *t, int f, int list, cj_slopes of);
 
+/* What the calls were: operators, numbers, sizes, and the elements of small constants, but not of
+ * the `count` tensors of `known`, which are read where they are. Two traces of a function that does
+ * the same each time have the same. */
+uint64_t trace_signature(const tracing *t, int count, const cj_tensor *const *known);
+
 #endif

@@ -84,19 +84,25 @@ local function example_like(x, rows)
   return core.new(sizes, 0, x.dtype, "compile")
 end
 
-local function compile_once(f, x, rows, o, tensors)
-  return core.plan_compile(f, { example_like(x, rows) },
-    { pulls = o.gradients, exact = o.exact, keep = tensors })
+-- What a function does twice in the same way is compiled. One with a state of its own in Lua (a
+-- counter that enters a factor, say) gives itself away the second time.
+local function compile_once(f, examples, o)
+  local made, reason = core.plan_compile(f, examples, o)
+  if made and not core.plan_repeats(f, examples, o, made) then
+    core.plan_release(made)
+    return nil, "it does not do the same when it is called again"
+  end
+  return made, reason
 end
 
 local function compile_rows(f, x, o, tensors)
-  if o.images then return compile_once(f, x, o.images, o, tensors) end
-  local made, reason = compile_once(f, x, USUAL, o, tensors)
+  local settings = { pulls = o.gradients, exact = o.exact, keep = tensors }
+  local made, reason = compile_once(f, { example_like(x, o.images or USUAL) }, settings)
   if not made then return nil, reason end
-  local rows = choose_rows(core.plan_about(made))
-  if rows == USUAL then return made end
+  local rows = o.images or choose_rows(core.plan_about(made))
+  if rows == core.plan_about(made).rows then return made end
   core.plan_release(made)
-  return compile_once(f, x, rows, o, tensors)
+  return core.plan_compile(f, { example_like(x, rows) }, settings)
 end
 
 local function compile(f, x, o)
@@ -202,6 +208,18 @@ function M.model(model, x)
   return M.try(model, x) or model
 end
 
+-- Adds modes and plain fields of all layers, such as the p of dropout.
+local function add_settings(parts, net)
+  for _, entry in ipairs(net:named_modules()) do
+    for name, value in pairs(entry[2]) do
+      local kind = type(value)
+      if kind == "number" or kind == "boolean" or kind == "string" then
+        parts[#parts + 1] = { entry[2], name, value }
+      end
+    end
+  end
+end
+
 -- --- training ------------------------------------------------------------------------------------
 
 --- What `training` gives: one batch forward, then back.
@@ -222,21 +240,28 @@ local Training = {}
 function M.training(net, f, examples, opts)
   local o = check.options("training", opts, { exact = false })
   local parts, tensors = parts_of(net)
-  for _, entry in ipairs(net:named_modules()) do
-    parts[#parts + 1] = { entry[2], "training", entry[2].training }
-  end
-  local made, reason = core.plan_compile(f, examples,
-    { train = true, exact = o.exact, keep = tensors })
+  local settings = { train = true, exact = o.exact, keep = tensors }
+  local made, reason = compile_once(f, examples, settings)
   if not made then return nil, reason end
-  return setmetatable({ core = made, rows = examples[1]:size(1), parts = parts,
-    name = net.class_name }, Training)
+  add_settings(parts, net)
+  return setmetatable({
+    core = made, rows = examples[1]:size(1), parts = parts, name = net.class_name, f = f,
+    examples = examples, settings = settings,
+  }, Training)
 end
 
---- Is the network still the one that was compiled: same layers, modes, tensors, wishes for
--- gradients?
+--- Is the network still the one that was compiled: same layers, modes, settings, tensors, wishes
+-- for gradients?
 -- @treturn boolean
 function Training:suits()
   return not changed_part(self) and core.plan_in_place(self.core)
+end
+
+--- Does the function still do what was compiled? Looks more closely than `suits`: at every call and
+-- the numbers in it. Costs about as much as compiling.
+-- @treturn boolean
+function Training:repeats()
+  return self:suits() and core.plan_repeats(self.f, self.examples, self.settings, self.core)
 end
 
 --- Forward.

@@ -32,12 +32,20 @@ local function compile(job, x, y)
   return false
 end
 
+-- Layers may change at any step; whatever else enters the loss is looked at once an epoch.
+local function still_good(job)
+  if job.position > 0 then return job.plan:suits() end
+  local ok, same = pcall(job.plan.repeats, job.plan)
+  if not ok and interrupt.is(same) then error(same, 0) end
+  return ok and same
+end
+
 -- The plan for a full batch. Layers that were exchanged, frozen or switched to another mode
 -- meanwhile make another one necessary.
 local function plan_for(job, x, y)
   if job.opts.plan == false or not plans.enabled then return nil end
   if x:size(1) ~= math.min(job.opts.batch, job.set:size()) then return nil end
-  if job.plan and not job.plan:suits() then
+  if job.plan and not still_good(job) then
     job.plan:release()
     job.plan = nil
   end

@@ -171,6 +171,11 @@ describe("a training plan", function()
     assert.truthy(reason(function(a)
       return cj.cross_entropy(net(a), net(a):predict())
     end):find("indices that are computed", 1, true))
+    local calls = 0
+    assert.truthy(reason(function(a, b)
+      calls = calls + 1
+      return cj.cross_entropy(net(a), b) * (1 + 0.1 * calls)
+    end):find("does not do the same", 1, true))
     assert.truthy(reason(function(a, b)
       return cj.cross_entropy(net(cj.dropout(a, 0.5, true, 3)), b)
     end):find("a key of its own", 1, true))
@@ -193,6 +198,10 @@ describe("a training plan", function()
     plan:backward()
     assert.is_nil(net.conv1.weight.grad)
     assert.is_not_nil(net.conv1.bias.grad)
+    net[5].p = 0.1
+    assert.is_false(plan:suits())
+    net[5].p = 0.4
+    assert.is_true(plan:suits() and plan:repeats())
     net.conv1 = nn.conv2d(1, 6, 3)
     assert.is_false(plan:suits())
   end)
@@ -256,6 +265,18 @@ describe("cj.fit on plans", function()
     end }
     assert.is_true(calls >= 3)
     assert.is_true(history.epochs[1].loss > 0)
+  end)
+
+  it("sees a loss that changes between epochs", function()
+    local weight, seen = 1, {}
+    local train_twice = { epochs = 2, batch = 75, loss = function(z, y)
+      return cj.cross_entropy(z, y) * weight
+    end, on_epoch = function(record)
+      weight = 100
+      seen[#seen + 1] = record.loss
+    end }
+    fit(train_twice)
+    assert.is_true(seen[2] > 20 * seen[1])
   end)
 
   it("makes another plan when layers are frozen on the way", function()
