@@ -179,12 +179,13 @@ end
 -- @function try
 -- @param model anything callable
 -- @tparam Tensor x images it will be called with
+-- @tparam[opt=true] boolean gradients will be asked for
 -- @treturn ?Plan
-function M.try(model, x)
+function M.try(model, x, gradients)
   if is_plan(model) then return model end
   if not M.enabled or not is_module(model) or x:size(1) == 0 then return nil end
   local ok, plan = pcall(function()
-    local made = compile(model, x, { exact = false, gradients = true })
+    local made = compile(model, x, { exact = false, gradients = gradients ~= false })
     if made and mode.in_eval(model, function()
       return agrees(model, made, x)
     end) then
@@ -203,9 +204,10 @@ end
 -- @function model
 -- @param model anything callable
 -- @tparam Tensor x images it will be called with
+-- @tparam[opt=true] boolean gradients will be asked for
 -- @return a plan, or model
-function M.model(model, x)
-  return M.try(model, x) or model
+function M.model(model, x, gradients)
+  return M.try(model, x, gradients) or model
 end
 
 -- Adds modes and plain fields of all layers, such as the p of dropout.

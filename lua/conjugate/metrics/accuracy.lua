@@ -23,7 +23,7 @@ local function count(net, set, opts)
     label = opts.label or "accuracy", total = set:size(), unit = "images", quiet = opts.quiet,
   }
   for x, y in cj.data.batches(set, { batch = opts.batch or 250 }) do
-    if done == 0 then net = plans.model(net, x) end
+    if done == 0 then net = plans.model(net, x, false) end
     cj.no_grad(function()
       guards.pixels("accuracy", x)
       local z = net(x)

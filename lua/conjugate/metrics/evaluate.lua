@@ -117,7 +117,7 @@ local function gather(work)
     label = work.label, total = work.set:size(), unit = "images", quiet = work.quiet,
   }
   for x, y in cj.data.batches(work.set, { batch = work.batch }) do
-    if work.n == 0 then work.model = plans.model(work.net, x) end
+    if work.n == 0 then work.model = plans.model(work.net, x, #work.tallies > 0) end
     local batch = clean_batch(work, x, y, work.n + 1)
     for _, tally in ipairs(work.tallies) do attack_batch(work, tally, batch) end
     work.n = work.n + #batch.labels

@@ -147,6 +147,18 @@ describe("a plan", function()
     for _, p in ipairs(training:parameters()) do assert.is_nil(p.grad) end
   end)
 
+  it("may be for results alone, which are then the same", function()
+    local plan = cj.compile(net, x, { gradients = false })
+    assert.is_true(plan(x):bytes() == cj.compile(net, x)(x):bytes())
+    assert.is_true(plan:about().bytes <= cj.compile(net, x):about().bytes)
+    raises("plan: it was compiled without gradients", plan.gradient, plan, x, gz)
+    raises("plan: it was compiled without gradients", cj.attacks.fgsm { eps = 0.1 }, plan, x, 0)
+    assert.same({ 0, 1, 0, 1 }, cj.compile(function(v)
+      return cj.no_grad(function() return v:detach():gt(0):to "float32" end)
+    end, x, { gradients = false })(cj.tensor { -1, 1, -1, 1 }:reshape(4, 1, 1, 1)
+      :expand(4, 1, 8, 8):contiguous()):select(2, 1):select(2, 1):select(2, 1):table())
+  end)
+
   it("can be recorded: gradients of what comes after go back through it", function()
     local plan = cj.compile(net, x)
     local leaf, own = x:detach():clone(), x:detach():clone()
