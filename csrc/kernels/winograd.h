@@ -1,8 +1,10 @@
-/* winograd.h -- 3x3 and 5x5 convolution of pictures, stride 1, by minimal filtering (Lavin and
- * Gray, arXiv 1509.09308). Fewer multiplications, some digits lost: the bound stands at
- * winograd_error. Everything else as direct.h; the input gradient is the same map with the weights
- * turned around, for which the caller swaps c_in with c_out and h, w with oh, ow, and sets pad to
- * k - 1 - pad (winograd_turn). */
+/* winograd.h -- convolution of pictures by minimal filtering (Lavin and Gray, arXiv 1509.09308):
+ * 3x3 and 5x5 with stride 1, 3x3 and 4x4 with stride 2, the latter cut into phases. Fewer
+ * multiplications, some digits lost: the bound stands at winograd_error. Everything else as
+ * direct.h; the input gradient is the same map with the weights turned around, for which
+ * winograd_turn swaps c_in with c_out and h, w with oh, ow, and sets pad to k - 1 - pad. A stride
+ * of 2 becomes -2, which these functions alone understand: rows and columns of x are that far
+ * apart, with zeros between. */
 #ifndef CJ_WINOGRAD_H
 #define CJ_WINOGRAD_H
 
@@ -12,7 +14,7 @@
  * depends on the layer alone, never on batch or threads. */
 bool CJ_KERNEL(winograd_suits)(const cj_conv *s);
 /* Bound of |result - exact| / max over the layer of sum |x| |w|, that tests hold for layers that
- * suit. Measured, not proved. A NaN or infinity in x reaches the whole tile of 4 x 4 pixels. */
+ * suit. Measured, not proved. A NaN or infinity in x reaches whole tiles, of up to 7 x 7 pixels. */
 double CJ_KERNEL(winograd_error)(const cj_conv *s);
 
 /* The sizes of the input gradient as a convolution. */

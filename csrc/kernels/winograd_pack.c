@@ -18,9 +18,10 @@ typedef struct pack_job {
 } pack_job;
 
 static double finite_point(int points, int q) {
-  if (q == 0) return 0;
-  const double p = WINOGRAD_VALUE(points, (q - 1) / 2);
-  return q % 2 ? p : -p;
+  const int i = q - WINOGRAD_PAIRS_AT(points);
+  if (i < 0) return 0;
+  const double p = WINOGRAD_VALUE(points, i / 2);
+  return i % 2 ? -p : p;
 }
 
 static void fill_g(const cj_winograd *a, double g[][MAX_K]) {
@@ -34,35 +35,86 @@ static void fill_g(const cj_winograd *a, double g[][MAX_K]) {
   for (int j = 0; j < k; j++) g[points - 1][j] = j == k - 1;
 }
 
+/* A channel of a phase of x, and a block of a phase of y. */
+typedef struct pair {
+  int64_t place; /* of the phase of x */
+  int64_t c, block;
+  int64_t phase; /* of x or y, the one that has several */
+} pair;
+
+/* Row or column of the kernel that is tap r of phase `phase` of it, or -1. */
+static int64_t tap_of(const cj_winograd *a, int64_t k, int64_t phase, int64_t r) {
+  const int step = a->x_step * a->y_step;
+  const int64_t taps = winograd_taps(k, phase, step);
+  if (r >= taps) return -1;
+  return a->y_step == 1 ? phase + r * step : k - 1 - phase - (taps - 1 - r) * step;
+}
+
+/* The places of the taps of a pair in the kernel, or -1. */
+static void places_of(const cj_conv *s, const cj_winograd *a, const pair *p, int64_t *places) {
+  const int step = a->x_step * a->y_step;
+  for (int64_t i = 0; i < a->k; i++)
+    for (int64_t j = 0; j < a->k; j++) {
+      const int64_t r = tap_of(a, s->kh, p->phase / step, i);
+      const int64_t q = tap_of(a, s->kw, p->phase % step, j);
+      places[i * a->k + j] = r < 0 || q < 0 ? -1 : r * s->kw + q;
+    }
+}
+
 /* Weights of one channel of x for the channels of one block of y, [tap][16]; zeros for padding. */
-static void gather(const pack_job *job, int64_t block, int64_t c, double w[][BLOCK]) {
+static void gather(const pack_job *job, const pair *p, double w[][BLOCK]) {
   const cj_conv *s = job->s;
-  const int64_t taps = s->kh * s->kw;
-  memset(w, 0, (size_t)taps * sizeof *w);
-  if (c >= s->c_in) return;
-  for (int64_t l = 0; l < BLOCK && block * BLOCK + l < s->c_out; l++) {
-    const int64_t o = block * BLOCK + l;
-    const real *from = job->w + (job->turned ? c * s->c_out + o : o * s->c_in + c) * taps;
-    const double scale = !job->scale ? 1 : (double)job->scale[job->turned ? c : o];
-    for (int64_t t = 0; t < taps; t++)
-      w[t][l] = scale * (double)from[job->turned ? taps - 1 - t : t];
+  const int64_t taps = s->kh * s->kw, some = job->a.k * job->a.k;
+  int64_t places[MAX_TAPS];
+  memset(w, 0, (size_t)some * sizeof *w);
+  if (p->c >= s->c_in) return;
+  places_of(s, &job->a, p, places);
+  for (int64_t l = 0; l < BLOCK && p->block * BLOCK + l < s->c_out; l++) {
+    const int64_t o = p->block * BLOCK + l;
+    const real *from = job->w + (job->turned ? p->c * s->c_out + o : o * s->c_in + p->c) * taps;
+    const double scale = !job->scale ? 1 : (double)job->scale[job->turned ? p->c : o];
+    for (int64_t t = 0; t < some; t++)
+      if (places[t] >= 0)
+        w[t][l] = scale * (double)from[job->turned ? taps - 1 - places[t] : places[t]];
   }
 }
 
-/* Where channel c of x and a block of y stand among the packed weights: element `at` at point 0.
- * Elements to the next point, and between one pair of registers of the block and the next. */
+/* Where a pair stands among the packed weights: element `at` at point 0. Elements to the next
+ * point, further in the last column of points, and between one pair of registers of the block and
+ * the next. */
 typedef struct spot {
-  int64_t at, point, pair;
+  int64_t at, point, last, pair;
 } spot;
 
-static spot spot_of(const cj_winograd *a, int64_t c, int64_t block) {
-  const int64_t group = block / GROUP, blocks = winograd_group_blocks(a, group);
+static spot spot_of(const cj_winograd *a, const pair *p) {
+  const int64_t group = p->block / GROUP, blocks = winograd_group_blocks(a, group);
   const int64_t columns = winograd_columns(blocks), depth = a->from * BLOCK;
-  const int64_t column = block % GROUP * BLOCK;
-  return (spot){.at = group * winograd_u_group(a) + column / columns * depth * columns +
-                      c * columns + column % columns,
+  const int64_t column = p->block % GROUP * BLOCK, channels = depth / winograd_x_phases(a);
+  const int64_t u_phase = a->y_step == 1 ? 0 : p->phase * winograd_u_phase(a);
+  return (spot){.at = u_phase + group * winograd_u_group(a) + column / columns * depth * columns +
+                      (p->place * channels + p->c) * columns + column % columns,
                 .point = winograd_u_point(a, blocks),
+                .last = (winograd_other_place(p->place) - p->place) * channels * columns,
                 .pair = depth * columns};
+}
+
+/* Where point (i, j) is, seen from the packed weights. */
+CJ_INLINE int64_t spot_point(const int points, const spot *where, int i, int j) {
+  return where->at + (i * points + j) * where->point + (j == points - 1 ? where->last : 0);
+}
+
+/* The first pair of piece `piece`, which holds all channels of one block of x. */
+static pair pair_of(const cj_winograd *a, int64_t piece) {
+  const int64_t blocks = a->from / winograd_x_phases(a);
+  const pair p = {.place = piece % a->from / blocks,
+                  .c = piece % blocks * BLOCK,
+                  .block = piece / a->from % a->to,
+                  .phase = piece / (a->from * a->to)};
+  return a->x_step == 1 ? p : (pair){p.place, p.c, p.block, .phase = p.place};
+}
+
+static int64_t pieces_of(const cj_winograd *a) {
+  return winograd_y_phases(a) * a->to * a->from;
 }
 
 /* Element v * LANES + l of the 16, seen from the spot. */
@@ -98,7 +150,7 @@ CJ_INLINE void pack_channel(const int points, const int k, const pack_job *job, 
   for (int j = 0; j < points; j++) {
     line_weights(points, k, job, MAX_POINTS, &across[0][j], all);
     for (int i = 0; i < points; i++) {
-      real *to = job->packed + where->at + (i * points + j) * where->point;
+      real *to = job->packed + spot_point(points, where, i, j);
 #pragma GCC unroll 8
       for (int v = 0; v < PIXEL_VECS; v++)
         for (int l = 0; l < LANES; l++) to[spot_lane(where, v, l)] = (real)all[i][v * LANES + l];
@@ -110,15 +162,33 @@ CJ_INLINE void pack_channel(const int points, const int k, const pack_job *job, 
 static void pack_piece(void *context, int64_t piece) {
   const pack_job *job = context;
   const cj_winograd *a = &job->a;
-  const int64_t block = piece / a->from;
-  for (int64_t c = piece % a->from * BLOCK, end = c + BLOCK; c < end; c++) {
-    const spot where = spot_of(a, c, block);
+  pair p = pair_of(a, piece);
+  for (const int64_t end = p.c + BLOCK; p.c < end; p.c++) {
+    const spot where = spot_of(a, &p);
     ALIGNED double w[MAX_TAPS][BLOCK];
-    gather(job, block, c, w);
-    if (a->k == 3)
+    gather(job, &p, w);
+    switch (a->points * 10 + a->k) {
+    case 42:
+      pack_channel(4, 2, job, w, &where);
+      break;
+    case 52:
+      pack_channel(5, 2, job, w, &where);
+      break;
+    case 62:
+      pack_channel(6, 2, job, w, &where);
+      break;
+    case 82:
+      pack_channel(8, 2, job, w, &where);
+      break;
+    case 63:
       pack_channel(6, 3, job, w, &where);
-    else
+      break;
+    case 85:
       pack_channel(8, 5, job, w, &where);
+      break;
+    default:
+      break;
+    }
   }
 }
 
@@ -127,7 +197,7 @@ void CJ_KERNEL(winograd_pack)(const cj_conv *s, const real *w, const real *scale
   pack_job job = {.s = s, .w = w, .scale = scale, .turned = turned, .packed = packed};
   if (!CJ_KERNEL(winograd_sizes)(s, &job.a)) return;
   fill_g(&job.a, job.g);
-  cj_parallel(job.a.from * job.a.to, pack_piece, &job);
+  cj_parallel(pieces_of(&job.a), pack_piece, &job);
 }
 
 /* --- back ------------------------------------------------------------------------------------ */
@@ -152,7 +222,7 @@ CJ_INLINE void unpack_channel(const int points, const int k, const unpack_job *j
   ALIGNED double across[MAX_POINTS][MAX_K][BLOCK], all[MAX_POINTS][BLOCK];
   for (int i = 0; i < points; i++) {
     for (int j = 0; j < points; j++) {
-      const real *from = job->sums + where->at + (i * points + j) * where->point;
+      const real *from = job->sums + spot_point(points, where, i, j);
 #pragma GCC unroll 8
       for (int v = 0; v < PIXEL_VECS; v++)
         for (int l = 0; l < LANES; l++)
@@ -167,22 +237,48 @@ CJ_INLINE void unpack_channel(const int points, const int k, const unpack_job *j
   }
 }
 
+static void add_taps(const unpack_job *job, const pair *p, double w[][BLOCK]) {
+  const cj_conv *s = job->s;
+  int64_t places[MAX_TAPS];
+  places_of(s, job->a, p, places);
+  for (int64_t l = 0; l < BLOCK && p->block * BLOCK + l < s->c_out; l++) {
+    real *to = job->gw + ((p->block * BLOCK + l) * s->c_in + p->c) * s->kh * s->kw;
+    for (int64_t t = 0; t < job->a->k * job->a->k; t++)
+      if (places[t] >= 0) to[places[t]] += (real)w[t][l];
+  }
+}
+
 static void unpack_piece(void *context, int64_t piece) {
   const unpack_job *job = context;
   const cj_winograd *a = job->a;
   const cj_conv *s = job->s;
-  const int64_t block = piece / a->from, taps = s->kh * s->kw;
-  const int64_t first = piece % a->from * BLOCK;
-  for (int64_t c = first; c < first + BLOCK && c < s->c_in; c++) {
-    const spot where = spot_of(a, c, block);
+  pair p = pair_of(a, piece);
+  for (const int64_t end = p.c + BLOCK; p.c < end && p.c < s->c_in; p.c++) {
+    const spot where = spot_of(a, &p);
     ALIGNED double w[MAX_TAPS][BLOCK];
-    if (a->k == 3)
+    switch (a->points * 10 + a->k) {
+    case 42:
+      unpack_channel(4, 2, job, &where, w);
+      break;
+    case 52:
+      unpack_channel(5, 2, job, &where, w);
+      break;
+    case 62:
+      unpack_channel(6, 2, job, &where, w);
+      break;
+    case 82:
+      unpack_channel(8, 2, job, &where, w);
+      break;
+    case 63:
       unpack_channel(6, 3, job, &where, w);
-    else
+      break;
+    case 85:
       unpack_channel(8, 5, job, &where, w);
-    for (int64_t l = 0; l < BLOCK && block * BLOCK + l < s->c_out; l++)
-      for (int64_t t = 0; t < taps; t++)
-        job->gw[((block * BLOCK + l) * s->c_in + c) * taps + t] += (real)w[t][l];
+      break;
+    default:
+      break;
+    }
+    add_taps(job, &p, w);
   }
 }
 
@@ -190,5 +286,5 @@ void CJ_KERNEL(winograd_unpack)(const cj_conv *s, const cj_winograd *a, const re
                                 real *gw) {
   unpack_job job = {.s = s, .a = a, .sums = sums, .gw = gw};
   fill_g(a, job.g);
-  cj_parallel(a->from * a->to, unpack_piece, &job);
+  cj_parallel(pieces_of(a), unpack_piece, &job);
 }

@@ -93,7 +93,7 @@ void CJ_KERNEL(winograd_product)(const cj_winograd *a, int64_t group, int64_t po
                                  const real *packed, const real *v, real *m, cj_fetch fetch[2]) {
   const int64_t blocks = winograd_group_blocks(a, group), columns = winograd_columns(blocks);
   const int64_t m_block = a->chunk * BLOCK, panels = panels_of(count, columns);
-  const product p = {.blocks = a->from,
+  const product p = {.blocks = winograd_from_at(a, point),
                      .v_block = a->chunk * BLOCK,
                      .m_second = PIXEL_VECS == 1 ? m_block : LANES};
   const real *u = packed + group * winograd_u_group(a) + point * winograd_u_point(a, blocks);

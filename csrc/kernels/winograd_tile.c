@@ -19,32 +19,37 @@ typedef struct window {
   int64_t from, end;           /* columns */
 } window;
 
-static const real zeros[MAX_POINTS * BLOCK];
+static const real zeros[2 * MAX_POINTS * BLOCK]; /* with steps of 2 */
 
-/* size: rows and columns of the tile, whose corner is at (top, left). */
-CJ_INLINE void window_at(const int size, const cj_picture *x, int64_t n, int64_t block, int64_t top,
-                         int64_t left, window *w) {
-  w->from = left < 0 ? -left : 0;
-  w->end = left + size > x->width ? x->width - left : size;
+/* size: rows and columns of the tile, `step` pixels apart, whose corner is at (top, left). */
+CJ_INLINE void window_at(const int size, const int step, const cj_picture *x, int64_t n,
+                         int64_t block, int64_t top, int64_t left, window *w) {
+  w->from = left < 0 ? (step - 1 - left) / step : 0;
+  w->end = left + size * step > x->width ? (x->width - left + step - 1) / step : size;
 #pragma GCC unroll 8
-  for (int i = 0; i < size; i++)
-    w->row[i] =
-        top + i >= 0 && top + i < x->height ? picture_at(x, n, block, top + i, left) : zeros;
+  for (int i = 0; i < size; i++) {
+    const int64_t row = top + i * step;
+    w->row[i] = row >= 0 && row < x->height ? picture_at(x, n, block, row, left) : zeros;
+  }
 }
 
-CJ_INLINE void window_column(const int size, const window *w, int j, int l, vec *line) {
+CJ_INLINE void window_column(const int size, const int step, const window *w, int j, int l,
+                             vec *line) {
   const bool inside = j >= w->from && j < w->end;
 #pragma GCC unroll 8
-  for (int i = 0; i < size; i++) line[i] = inside ? vec_load(w->row[i] + j * BLOCK + l) : (vec){0};
+  for (int i = 0; i < size; i++)
+    line[i] = inside ? vec_load(w->row[i] + j * step * BLOCK + l) : (vec){0};
 }
 
-CJ_INLINE void tile_in(const int points, const window *w, real *v, int64_t v_point) {
+/* last: elements by which points of the last column lie further. */
+CJ_INLINE void tile_in(const int points, const int step, const window *w, real *v, int64_t v_point,
+                       int64_t last) {
   for (int l = 0; l < BLOCK; l += LANES) {
     vec down[MAX_POINTS][MAX_POINTS]; /* [column][point] */
 #pragma GCC unroll 8
     for (int j = 0; j < points; j++) {
       vec line[MAX_POINTS];
-      window_column(points, w, j, l, line);
+      window_column(points, step, w, j, l, line);
       line_in(points, line, down[j]);
     }
 #pragma GCC unroll 8
@@ -54,34 +59,81 @@ CJ_INLINE void tile_in(const int points, const window *w, real *v, int64_t v_poi
       for (int j = 0; j < points; j++) line[j] = down[j][i];
       line_in(points, line, to);
 #pragma GCC unroll 8
-      for (int j = 0; j < points; j++) vec_store(v + (i * points + j) * v_point + l, to[j]);
+      for (int j = 0; j < points; j++)
+        vec_store(v + (i * points + j) * v_point + (j == points - 1 ? last : 0) + l, to[j]);
     }
   }
 }
 
-CJ_INLINE void tiles_in(const cj_winograd *a, const int points, const cj_picture *x, int64_t block,
+/* What tiles are made of: a block of a phase of x, and how much further it stands in the last
+ * column of points. */
+typedef struct source {
+  const cj_picture *x;
+  int64_t block, down, right, last;
+} source;
+
+CJ_INLINE void tiles_in(const cj_winograd *a, const int points, const int step, const source *s,
                         int64_t first, int64_t count, real *v) {
+  const int64_t side = a->outputs * step;
   cj_place p = tile_place(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
-    window_at(points, x, p.n, block, p.i * OUTPUTS - a->pad_h, p.j * OUTPUTS - a->pad_w, &w);
-    tile_in(points, &w, v + t * BLOCK, a->v_point);
+    window_at(points, step, s->x, p.n, s->block, p.i * side - a->pad_h + s->down,
+              p.j * side - a->pad_w + s->right, &w);
+    tile_in(points, step, &w, v + t * BLOCK, a->v_point, s->last);
+  }
+}
+
+static void block_in(const cj_winograd *a, const source *s, int64_t first, int64_t count, real *v) {
+  switch (a->points * 10 + a->x_step) {
+  case 41:
+    tiles_in(a, 4, 1, s, first, count, v);
+    break;
+  case 51:
+    tiles_in(a, 5, 1, s, first, count, v);
+    break;
+  case 61:
+    tiles_in(a, 6, 1, s, first, count, v);
+    break;
+  case 81:
+    tiles_in(a, 8, 1, s, first, count, v);
+    break;
+  case 42:
+    tiles_in(a, 4, 2, s, first, count, v);
+    break;
+  case 52:
+    tiles_in(a, 5, 2, s, first, count, v);
+    break;
+  case 62:
+    tiles_in(a, 6, 2, s, first, count, v);
+    break;
+  case 82:
+    tiles_in(a, 8, 2, s, first, count, v);
+    break;
+  default:
+    break;
   }
 }
 
 void CJ_KERNEL(winograd_in)(const cj_winograd *a, const cj_picture *x, int64_t first, int64_t count,
                             real *v) {
-  for (int64_t block = 0; block < a->from; block++, v += a->chunk * BLOCK)
-    if (a->points == 6)
-      tiles_in(a, 6, x, block, first, count, v);
-    else
-      tiles_in(a, 8, x, block, first, count, v);
+  const int64_t phases = winograd_x_phases(a), blocks = a->from / phases;
+  const int64_t v_block = a->chunk * BLOCK;
+  for (int64_t place = 0; place < phases; place++)
+    for (int64_t block = 0; block < blocks; block++, v += v_block) {
+      const source s = {.x = x,
+                        .block = block,
+                        .down = place / a->x_step,
+                        .right = place % a->x_step,
+                        .last = (winograd_other_place(place) - place) * blocks * v_block};
+      block_in(a, &s, first, count, v);
+    }
 }
 
 /* --- out ------------------------------------------------------------------------------------- */
 
-CJ_INLINE void tile_out(const int points, const real *m, int64_t m_point,
-                        vec to[][MAX_POINTS][PIXEL_VECS]) {
+CJ_INLINE void tile_out(const int points, const int outputs, const real *m, int64_t m_point,
+                        vec to[][MAX_OUTPUTS][PIXEL_VECS]) {
 #pragma GCC unroll 8
   for (int k = 0; k < PIXEL_VECS; k++) {
     vec down[MAX_POINTS][MAX_POINTS]; /* [column][row] */
@@ -91,91 +143,144 @@ CJ_INLINE void tile_out(const int points, const real *m, int64_t m_point,
 #pragma GCC unroll 8
       for (int i = 0; i < points; i++)
         line[i] = vec_load(m + (i * points + j) * m_point + k * LANES);
-      line_out(points, line, down[j]);
+      line_out(points, outputs, line, down[j]);
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < OUTPUTS; i++) {
+    for (int i = 0; i < outputs; i++) {
       vec line[MAX_POINTS], y[MAX_POINTS];
 #pragma GCC unroll 8
       for (int j = 0; j < points; j++) line[j] = down[j][i];
-      line_out(points, line, y);
+      line_out(points, outputs, line, y);
 #pragma GCC unroll 8
-      for (int j = 0; j < OUTPUTS; j++) to[i][j][k] = y[j];
+      for (int j = 0; j < outputs; j++) to[i][j][k] = y[j];
     }
   }
 }
 
-CJ_INLINE void tiles_out(const cj_winograd *a, const int points, int64_t block, int64_t first,
-                         int64_t count, const real *m, const cj_finish *f, const cj_picture *y) {
+CJ_INLINE void tiles_out(const cj_winograd *a, const int points, const int outputs, const int step,
+                         int64_t block, int64_t first, int64_t count, const real *m,
+                         const cj_finish *f, const cj_picture *y) {
   cj_place p = tile_place(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
-    vec to[MAX_POINTS][MAX_POINTS][PIXEL_VECS];
-    tile_out(points, m + t * BLOCK, a->m_point, to);
-    const int64_t top = p.i * OUTPUTS, left = p.j * OUTPUTS;
-    const int64_t rows = y->height - top < OUTPUTS ? y->height - top : OUTPUTS;
-    const int64_t columns = y->width - left < OUTPUTS ? y->width - left : OUTPUTS;
-    for (int64_t i = 0; i < rows; i++) {
-      const cj_finish_line line = finish_line(f, y, p.n, block, top + i);
-      for (int64_t j = 0; j < columns; j++) finish_pixel(&line, left + j, to[i][j]);
+    vec to[MAX_OUTPUTS][MAX_OUTPUTS][PIXEL_VECS];
+    tile_out(points, outputs, m + t * BLOCK, a->m_point, to);
+    const int64_t top = p.i * outputs * step + a->first_h, left = p.j * outputs * step + a->first_w;
+    for (int64_t i = 0; i < outputs && top + i * step < y->height; i++) {
+      const cj_finish_line line = finish_line(f, y, p.n, block, top + i * step);
+      for (int64_t j = 0; j < outputs && left + j * step < y->width; j++)
+        finish_pixel(&line, left + j * step, to[i][j]);
     }
+  }
+}
+
+static void block_out(const cj_winograd *a, int64_t block, int64_t first, int64_t count,
+                      const real *m, const cj_finish *f, const cj_picture *y) {
+  switch (a->points * 100 + a->outputs * 10 + a->y_step) {
+  case 641:
+    tiles_out(a, 6, 4, 1, block, first, count, m, f, y);
+    break;
+  case 841:
+    tiles_out(a, 8, 4, 1, block, first, count, m, f, y);
+    break;
+  case 431:
+    tiles_out(a, 4, 3, 1, block, first, count, m, f, y);
+    break;
+  case 541:
+    tiles_out(a, 5, 4, 1, block, first, count, m, f, y);
+    break;
+  case 651:
+    tiles_out(a, 6, 5, 1, block, first, count, m, f, y);
+    break;
+  case 871:
+    tiles_out(a, 8, 7, 1, block, first, count, m, f, y);
+    break;
+  case 432:
+    tiles_out(a, 4, 3, 2, block, first, count, m, f, y);
+    break;
+  case 542:
+    tiles_out(a, 5, 4, 2, block, first, count, m, f, y);
+    break;
+  case 652:
+    tiles_out(a, 6, 5, 2, block, first, count, m, f, y);
+    break;
+  case 872:
+    tiles_out(a, 8, 7, 2, block, first, count, m, f, y);
+    break;
+  default:
+    break;
   }
 }
 
 void CJ_KERNEL(winograd_out)(const cj_winograd *a, int64_t group, int64_t first, int64_t count,
                              const real *m, const cj_finish *f, const cj_picture *y) {
   const int64_t blocks = winograd_group_blocks(a, group);
-  for (int64_t b = 0; b < blocks; b++, m += a->chunk * BLOCK) {
-    const int64_t block = group * GROUP + b;
-    if (a->points == 6)
-      tiles_out(a, 6, block, first, count, m, f, y);
-    else
-      tiles_out(a, 8, block, first, count, m, f, y);
-  }
+  for (int64_t b = 0; b < blocks; b++, m += a->chunk * BLOCK)
+    block_out(a, group * GROUP + b, first, count, m, f, y);
 }
 
 /* --- back ------------------------------------------------------------------------------------ */
 
 /* sums: of the block's gy, per channel. */
-CJ_INLINE void tile_back(const int points, const window *w, real *to, int64_t point, real *sums) {
+CJ_INLINE void tile_back(const int points, const int outputs, const window *w, real *to,
+                         int64_t point, real *sums) {
   for (int l = 0; l < BLOCK; l += LANES) {
     vec down[MAX_POINTS][MAX_POINTS]; /* [column][point] */
     vec sum = vec_load(sums + l);
 #pragma GCC unroll 8
-    for (int j = 0; j < OUTPUTS; j++) {
+    for (int j = 0; j < outputs; j++) {
       vec line[MAX_POINTS];
-      window_column(OUTPUTS, w, j, l, line);
+      window_column(outputs, 1, w, j, l, line);
 #pragma GCC unroll 8
-      for (int i = 0; i < OUTPUTS; i++) sum += line[i];
-      line_back(points, line, down[j]);
+      for (int i = 0; i < outputs; i++) sum += line[i];
+      line_back(points, outputs, line, down[j]);
     }
     vec_store(sums + l, sum);
 #pragma GCC unroll 8
     for (int i = 0; i < points; i++) {
       vec line[MAX_POINTS], v[MAX_POINTS];
 #pragma GCC unroll 8
-      for (int j = 0; j < OUTPUTS; j++) line[j] = down[j][i];
-      line_back(points, line, v);
+      for (int j = 0; j < outputs; j++) line[j] = down[j][i];
+      line_back(points, outputs, line, v);
 #pragma GCC unroll 8
       for (int j = 0; j < points; j++) vec_store(to + (i * points + j) * point + l, v[j]);
     }
   }
 }
 
-CJ_INLINE void tiles_back(const cj_winograd *a, const int points, const cj_picture *gy,
-                          int64_t block, int64_t first, int64_t count, real *to, real *sums) {
+CJ_INLINE void tiles_back(const cj_winograd *a, const int points, const int outputs,
+                          const cj_picture *gy, int64_t block, int64_t first, int64_t count,
+                          real *to, real *sums) {
   cj_place p = tile_place(a, first);
   for (int64_t t = 0; t < count; t++, place_next(a, &p)) {
     window w;
-    window_at(OUTPUTS, gy, p.n, block, p.i * OUTPUTS, p.j * OUTPUTS, &w);
-    tile_back(points, &w, to + t * BLOCK, a->m_point, sums);
+    window_at(outputs, 1, gy, p.n, block, p.i * outputs, p.j * outputs, &w);
+    tile_back(points, outputs, &w, to + t * BLOCK, a->m_point, sums);
   }
 }
 
 void CJ_KERNEL(winograd_back)(const cj_winograd *a, const cj_picture *gy, int64_t first,
                               int64_t count, real *w, real *sums) {
   for (int64_t block = 0; block < a->to; block++, w += a->chunk * BLOCK, sums += BLOCK)
-    if (a->points == 6)
-      tiles_back(a, 6, gy, block, first, count, w, sums);
-    else
-      tiles_back(a, 8, gy, block, first, count, w, sums);
+    switch (a->points * 10 + a->outputs) {
+    case 64:
+      tiles_back(a, 6, 4, gy, block, first, count, w, sums);
+      break;
+    case 84:
+      tiles_back(a, 8, 4, gy, block, first, count, w, sums);
+      break;
+    case 43:
+      tiles_back(a, 4, 3, gy, block, first, count, w, sums);
+      break;
+    case 54:
+      tiles_back(a, 5, 4, gy, block, first, count, w, sums);
+      break;
+    case 65:
+      tiles_back(a, 6, 5, gy, block, first, count, w, sums);
+      break;
+    case 87:
+      tiles_back(a, 8, 7, gy, block, first, count, w, sums);
+      break;
+    default:
+      break;
+    }
 }

@@ -98,9 +98,9 @@ static void point_piece(void *context, int64_t piece) {
   const int64_t points = a->points * a->points, next = r->first + r->count;
   const int64_t more = min64(r->count, r->tiles - next);
   const int64_t calls = CJ_KERNEL(winograd_outer_calls)(a, r->count);
-  cj_fetch fetch[2] = {{.p = r->x, .first = next, .count = more},
-                       {.p = r->gy, .first = next, .count = more}};
-  fetch_part(&fetch[0], a->from, piece, points, calls);
+  cj_fetch fetch[2] = {{.p = r->x, .side = a->outputs * a->x_step, .first = next, .count = more},
+                       {.p = r->gy, .side = a->outputs, .first = next, .count = more}};
+  fetch_part(&fetch[0], a->from / winograd_x_phases(a), piece, points, calls);
   fetch_part(&fetch[1], a->to, piece, points, calls);
   CJ_KERNEL(winograd_outer)(a, piece, r->count, r->v, r->w, r->begun, r->sums, fetch);
 }

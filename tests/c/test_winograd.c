@@ -68,6 +68,15 @@ static real *values(int64_t count, kind k) {
 
 /* --- oracle ---------------------------------------------------------------------------------- */
 
+/* The row (column) of x that meets tap r of row i of y, or -1. A negative stride: rows of x are
+ * that far apart, with zeros between. */
+static int64_t source(int64_t i, int64_t r, int64_t stride, int64_t pad, int64_t size) {
+  const int64_t at = i * (stride < 0 ? 1 : stride) - pad + r;
+  if (at < 0 || (stride < 0 && at % -stride)) return -1;
+  const int64_t from = stride < 0 ? at / -stride : at;
+  return from < size ? from : -1;
+}
+
 /* y [batch, c_out, oh, ow] and sums of absolute values; w [c_out, c_in, k, k]. */
 static void exact(const cj_conv *s, const real *x, const real *w, double *y, double *size) {
   for (int64_t n = 0; n < s->batch; n++)
@@ -78,8 +87,9 @@ static void exact(const cj_conv *s, const real *x, const real *w, double *y, dou
           for (int64_t c = 0; c < s->c_in; c++)
             for (int64_t r = 0; r < s->kh; r++)
               for (int64_t q = 0; q < s->kw; q++) {
-                const int64_t a = i - s->pad_h + r, b = j - s->pad_w + q;
-                if (a < 0 || b < 0 || a >= s->h || b >= s->w) continue;
+                const int64_t a = source(i, r, s->stride_h, s->pad_h, s->h);
+                const int64_t b = source(j, q, s->stride_w, s->pad_w, s->w);
+                if (a < 0 || b < 0) continue;
                 const double v = (double)x[((n * s->c_in + c) * s->h + a) * s->w + b] *
                                  (double)w[((o * s->c_in + c) * s->kh + r) * s->kw + q];
                 *y += v;
@@ -139,6 +149,15 @@ static cj_conv sizes(int64_t batch, int64_t c_in, int64_t c_out, int64_t h, int6
                    .pad_w = pad_w,
                    .dil_h = 1,
                    .dil_w = 1};
+}
+
+static cj_conv strided(int64_t batch, int64_t c_in, int64_t c_out, int64_t h, int64_t w, int64_t k,
+                       int64_t pad_h, int64_t pad_w) {
+  cj_conv s = sizes(batch, c_in, c_out, h, w, k, pad_h, pad_w);
+  s.stride_h = s.stride_w = 2;
+  s.oh = cj_conv_out(h, k, 2, pad_h, 1);
+  s.ow = cj_conv_out(w, k, 2, pad_w, 1);
+  return s;
 }
 
 static real *pack(const cj_conv *s, const real *w, const real *scale, bool turned) {
@@ -238,9 +257,9 @@ static void exact_weight(const cj_conv *s, const real *x, const real *gy, double
         const double g = (double)gy[(n * s->c_out + o) * pixels + p];
         gb[o] += g;
         for (int64_t at = 0; at < s->c_in * taps; at++) {
-          const int64_t i = p / s->ow - s->pad_h + at % taps / s->kw;
-          const int64_t j = p % s->ow - s->pad_w + at % s->kw;
-          if (i < 0 || j < 0 || i >= s->h || j >= s->w) continue;
+          const int64_t i = source(p / s->ow, at % taps / s->kw, s->stride_h, s->pad_h, s->h);
+          const int64_t j = source(p % s->ow, at % s->kw, s->stride_w, s->pad_w, s->w);
+          if (i < 0 || j < 0) continue;
           const double v = g * (double)x[((n * s->c_in + at / taps) * s->h + i) * s->w + j];
           gw[o * s->c_in * taps + at] += v;
           size[o * s->c_in * taps + at] += fabs(v);
@@ -299,9 +318,12 @@ static double test_weight(const cj_conv *s, kind k) {
 
 /* Layers as in networks, with data of every kind. */
 static void test_layers(void) {
-  const cj_conv layers[] = {sizes(1, 32, 16, 14, 14, 3, 1, 1), sizes(2, 16, 48, 8, 8, 3, 1, 1),
-                            sizes(2, 200, 16, 4, 4, 3, 1, 1),  sizes(1, 16, 32, 12, 12, 5, 2, 2),
-                            sizes(2, 32, 16, 7, 7, 5, 2, 2),   sizes(1, 40, 16, 10, 10, 3, 0, 0)};
+  const cj_conv layers[] = {
+      sizes(1, 32, 16, 14, 14, 3, 1, 1),   sizes(2, 16, 48, 8, 8, 3, 1, 1),
+      sizes(2, 200, 16, 4, 4, 3, 1, 1),    sizes(1, 16, 32, 12, 12, 5, 2, 2),
+      sizes(2, 32, 16, 7, 7, 5, 2, 2),     sizes(1, 40, 16, 10, 10, 3, 0, 0),
+      strided(2, 32, 16, 14, 14, 4, 1, 1), strided(2, 16, 48, 7, 7, 4, 1, 1),
+      strided(1, 48, 48, 32, 32, 4, 1, 1), strided(2, 64, 32, 28, 28, 3, 1, 1)};
   for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
     for (int k = 0; k < KINDS; k++) {
       CHECK(CJ_KERNEL(winograd_suits)(&layers[i]));
@@ -440,13 +462,15 @@ static void test_turned(const cj_conv *s) {
         turned[(c * s->c_out + o) * taps + k] =
             scale[o] * w[(o * s->c_in + c) * taps + taps - 1 - k];
   }
-  CHECK(t.oh == t.h + 2 * t.pad_h - t.kh + 1 && t.ow == t.w + 2 * t.pad_w - t.kw + 1);
+  if (s->stride_h == 1)
+    CHECK(t.oh == t.h + 2 * t.pad_h - t.kh + 1 && t.ow == t.w + 2 * t.pad_w - t.kw + 1);
   real *a = pack(&t, w, scale, true);
   real *gy = values(t.batch * t.c_in * t.h * t.w, SIGNED);
   real *gx = malloc((size_t)(t.batch * t.c_out * t.oh * t.ow) * sizeof *gx);
   canvas from = canvas_of(gy, t.batch, t.c_in, t.h, t.w, 0, 0);
-  canvas to = canvas_new(t.batch, t.c_out, t.oh, t.ow, 0, 0);
+  canvas to = canvas_new(t.batch, t.c_out, t.oh, t.ow, 1, 16);
   run(&t, &from, a, &(cj_finish){0}, &to);
+  check_written(&to, t.batch);
   CJ_KERNEL(picture_read)(&to.p, t.batch, gx, false);
   CHECK(distance(&t, gy, turned, gx) <= bound(&t));
   free(w);
@@ -470,14 +494,38 @@ static void test_scratch(void) {
     }
 }
 
+static void test_strides(void) {
+  for (int64_t k = 3; k <= 4; k++)
+    for (int64_t pad = 0; pad < k; pad++)
+      for (int64_t size = 1; size <= 30; size += size < 10 ? 1 : 5) {
+        if (size + 2 * pad < k) continue;
+        const cj_conv s = strided(size % 3, 5, 17, size, size + size % 4, k, pad, pad);
+        test_values(&s, kind_for(&s, size), pad % 2, size % 2 * 16);
+        test_weight(&s, kind_for(&s, size));
+        test_turned(&s);
+      }
+  const int64_t channels[] = {1, 15, 16, 33, 48};
+  for (size_t a = 0; a < 5; a++)
+    for (size_t b = 0; b < 5; b++) {
+      const cj_conv s3 = strided(1, channels[a], channels[b], 9, 6, 3, 1, 0);
+      const cj_conv s4 = strided(1, channels[a], channels[b], 6, 13, 4, 1, 2);
+      test_values(&s3, SIGNED, 0, 0);
+      test_values(&s4, SIGNED, 2, 0);
+      test_turned(&s3);
+      test_turned(&s4);
+    }
+}
+
 int CJ_KERNEL(test)(void) {
   state = 1;
   cj_set_threads(1);
   test_shapes();
   test_weights();
   test_layers();
-  const cj_conv same[] = {sizes(5, 18, 33, 9, 10, 3, 1, 1), sizes(3, 3, 16, 7, 5, 5, 2, 1),
-                          sizes(4, 16, 20, 12, 12, 3, 1, 1)};
+  test_strides();
+  const cj_conv same[] = {sizes(5, 18, 33, 9, 10, 3, 1, 1),    sizes(3, 3, 16, 7, 5, 5, 2, 1),
+                          sizes(4, 16, 20, 12, 12, 3, 1, 1),   strided(5, 18, 33, 9, 10, 4, 1, 1),
+                          strided(4, 16, 20, 12, 12, 3, 1, 1), strided(3, 3, 16, 15, 28, 4, 1, 1)};
   for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
     test_same(&same[i]);
     test_weight_threads(&same[i]);

@@ -79,20 +79,35 @@ static const real *fold(const cj_plan *p, const cj_step *s, int64_t channels, co
 /* --- between pictures -------------------------------------------------------------------------
  */
 
+/* Of the forward pass and of the input gradient of c. */
+static int64_t map_elements(const cj_conv *c, bool tiles) {
+  return tiles ? CJ_KERNEL(winograd_packed)(c) : CJ_KERNEL(direct_packed)(c);
+}
+
+static int64_t gradient_elements(const cj_conv *c, bool tiles) {
+  const cj_conv turned = CJ_KERNEL(winograd_turn)(c);
+  return tiles ? CJ_KERNEL(winograd_packed)(&turned) : CJ_KERNEL(direct_packed)(c);
+}
+
 static int64_t there_elements(const cj_step *s, const cj_conv *c) {
-  return s->algorithm & FORWARD_TILES ? CJ_KERNEL(winograd_packed)(c) : CJ_KERNEL(direct_packed)(c);
+  return map_elements(c, s->algorithm & FORWARD_TILES);
 }
 
 static int64_t back_elements(const cj_step *s, const cj_conv *c) {
-  const cj_conv turned = CJ_KERNEL(winograd_turn)(c);
-  return s->algorithm & BACK_TILES ? CJ_KERNEL(winograd_packed)(&turned)
-                                   : CJ_KERNEL(direct_packed)(c);
+  return gradient_elements(c, s->algorithm & BACK_TILES);
+}
+
+static void say_how(cj_step *s, bool back) {
+  const bool there_tiles = s->algorithm & FORWARD_TILES, back_tiles = s->algorithm & BACK_TILES;
+  snprintf(s->how, sizeof s->how, "%s%s", there_tiles ? "winograd" : "direct",
+           !back || back_tiles == there_tiles ? ""
+           : back_tiles                       ? ", winograd back"
+                                              : ", direct back");
 }
 
 static cj_status conv_size(cj_plan *p, cj_step *s) {
   const cj_conv c = conv_sizes(p, s, p->rows), turned = CJ_KERNEL(winograd_turn)(&c);
-  const bool back = s->write[X].mode != CJ_SKIP, plain = c.stride_h == 1 && c.stride_w == 1;
-  const bool tiles = !p->o.exact && plain;
+  const bool back = s->write[X].mode != CJ_SKIP, tiles = !p->o.exact;
   if (tiles && CJ_KERNEL(winograd_suits)(&c)) s->algorithm |= FORWARD_TILES;
   if (tiles && back && CJ_KERNEL(winograd_suits)(&turned)) s->algorithm |= BACK_TILES;
   const bool there_tiles = s->algorithm & FORWARD_TILES, back_tiles = s->algorithm & BACK_TILES;
@@ -109,10 +124,7 @@ static cj_status conv_size(cj_plan *p, cj_step *s) {
   if (there_tiles) s->scratch = most(s->scratch, CJ_KERNEL(winograd_scratch)(&c, p->slots));
   if (back_tiles) s->scratch = most(s->scratch, CJ_KERNEL(winograd_scratch)(&turned, p->slots));
   set_packed(s, c.c_out, there_elements(s, &c), back ? back_elements(s, &c) : 0);
-  snprintf(s->how, sizeof s->how, "%s%s", there_tiles ? "winograd" : "direct",
-           !back || back_tiles == there_tiles ? ""
-           : back_tiles                       ? ", winograd back"
-                                              : ", direct back");
+  say_how(s, back);
   return CJ_OK;
 }
 
@@ -229,28 +241,50 @@ static cj_conv turned_bias_sizes(cj_conv c) {
   return c;
 }
 
+static int64_t turned_there(const cj_step *s, const cj_conv *c) {
+  return gradient_elements(c, s->algorithm & FORWARD_TILES);
+}
+
 static cj_status turned_size(cj_plan *p, cj_step *s) {
   const cj_conv c = turned_sizes(p, s, p->rows), b = turned_bias_sizes(c);
-  const bool back = s->write[X].mode != CJ_SKIP;
-  want_ring(p, s->in[X], CJ_KERNEL(direct_input_ring)(&c));
-  if (back || learns(p, s)) want_ring(p, s->out, CJ_KERNEL(direct_ring)(&c));
-  if (learns(p, s))
-    s->scratch = most(CJ_KERNEL(direct_weight_scratch)(&c), CJ_KERNEL(direct_weight_scratch)(&b));
-  set_packed(s, c.c_in, CJ_KERNEL(direct_packed)(&c), back ? CJ_KERNEL(direct_packed)(&c) : 0);
-  snprintf(s->how, sizeof s->how, "direct");
+  const cj_conv turned = CJ_KERNEL(winograd_turn)(&c);
+  const bool back = s->write[X].mode != CJ_SKIP, tiles = !p->o.exact;
+  if (tiles && CJ_KERNEL(winograd_suits)(&turned)) s->algorithm |= FORWARD_TILES;
+  if (tiles && back && CJ_KERNEL(winograd_suits)(&c)) s->algorithm |= BACK_TILES;
+  const bool there_tiles = s->algorithm & FORWARD_TILES, back_tiles = s->algorithm & BACK_TILES;
+  want_ring(p, s->in[X],
+            there_tiles ? CJ_KERNEL(winograd_ring)(&turned) : CJ_KERNEL(direct_input_ring)(&c));
+  if (back)
+    want_ring(p, s->out, back_tiles ? CJ_KERNEL(winograd_ring)(&c) : CJ_KERNEL(direct_ring)(&c));
+  if (learns(p, s)) {
+    if (tiles && CJ_KERNEL(winograd_weight_suits)(&c)) s->algorithm |= WEIGHT_TILES;
+    if (!(s->algorithm & WEIGHT_TILES)) want_ring(p, s->out, CJ_KERNEL(direct_ring)(&c));
+    s->scratch = s->algorithm & WEIGHT_TILES ? CJ_KERNEL(winograd_weight_scratch)(&c)
+                                             : CJ_KERNEL(direct_weight_scratch)(&c);
+    s->scratch = most(s->scratch, CJ_KERNEL(direct_weight_scratch)(&b));
+  }
+  if (there_tiles) s->scratch = most(s->scratch, CJ_KERNEL(winograd_scratch)(&turned, p->slots));
+  if (back_tiles) s->scratch = most(s->scratch, CJ_KERNEL(winograd_scratch)(&c, p->slots));
+  set_packed(s, c.c_in, turned_there(s, &c), back ? map_elements(&c, back_tiles) : 0);
+  say_how(s, back);
   return CJ_OK;
 }
 
 static void turned_pack(const cj_plan *p, const cj_step *s, bool back, void *packed) {
   const cj_conv c = turned_sizes(p, s, p->rows);
+  const cj_conv turned = CJ_KERNEL(winograd_turn)(&c);
   const real *w = live_data(p, s->in[WEIGHT]);
-  if (back) {
+  if (back && (s->algorithm & BACK_TILES))
+    CJ_KERNEL(winograd_pack)(&c, w, NULL, false, packed);
+  else if (back)
     CJ_KERNEL(direct_pack)(&c, w, NULL, packed);
-    return;
-  }
+  if (back) return;
   const parts m = parts_of(c.c_in, packed);
   (void)fold(p, s, c.c_in, &m);
-  CJ_KERNEL(direct_input_pack)(&c, w, NULL, m.weights);
+  if (s->algorithm & FORWARD_TILES)
+    CJ_KERNEL(winograd_pack)(&turned, w, NULL, true, m.weights);
+  else
+    CJ_KERNEL(direct_input_pack)(&c, w, NULL, m.weights);
 }
 
 static void turned_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
@@ -258,19 +292,29 @@ static void turned_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const parts m = packed_there(p, s, c.c_in);
   cj_picture add, x = data_of(f, s->in[X]), y = stored(f, data_of(f, s->out));
   const cj_finish finish = result_finish(s, f, m.shift, &add);
-  CJ_KERNEL(direct_input)(&c, &x, m.weights, &finish, &y);
+  if (s->algorithm & FORWARD_TILES) {
+    const cj_conv turned = CJ_KERNEL(winograd_turn)(&c);
+    CJ_KERNEL(winograd_forward)(&turned, &x, m.weights, &finish, &y, f->scratch, p->slots);
+  } else
+    CJ_KERNEL(direct_input)(&c, &x, m.weights, &finish, &y);
 }
 
 static void turned_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_conv c = turned_sizes(p, s, f->rows), b = turned_bias_sizes(c);
   const cj_picture gy = grad_of(f, s->out), x = data_of(f, s->in[X]);
   real *gw = gradient(p, f, s->in[WEIGHT]), *gb = gradient(p, f, s->in[BIAS]);
-  if (gw) CJ_KERNEL(direct_weight)(&c, &gy, &x, gw, NULL, f->scratch);
+  if (gw && (s->algorithm & WEIGHT_TILES))
+    CJ_KERNEL(winograd_weight)(&c, &gy, &x, gw, NULL, f->scratch);
+  else if (gw)
+    CJ_KERNEL(direct_weight)(&c, &gy, &x, gw, NULL, f->scratch);
   if (gb) CJ_KERNEL(direct_weight)(&b, NULL, &gy, NULL, gb, f->scratch);
   if (s->write[X].mode == CJ_SKIP) return;
   cj_picture gx, add;
   const cj_finish finish = gradient_finish(s, f, X, &gx, &add);
-  CJ_KERNEL(direct_forward)(&c, &gy, packed_back(p, s), &finish, &gx);
+  if (s->algorithm & BACK_TILES)
+    CJ_KERNEL(winograd_forward)(&c, &gy, packed_back(p, s), &finish, &gx, f->scratch, p->slots);
+  else
+    CJ_KERNEL(direct_forward)(&c, &gy, packed_back(p, s), &finish, &gx);
 }
 
 CJ_STEPS(conv) = {
