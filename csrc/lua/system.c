@@ -65,16 +65,6 @@ static int l_threads(lua_State *L) {
   return 1;
 }
 
-/* cache_bytes() -> bytes of a core's own cache; 1 MiB where the system does not say */
-static int l_cache_bytes(lua_State *L) {
-  long bytes = 0;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-  bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-  lua_pushnumber(L, bytes > 0 ? (double)bytes : 1048576.0);
-  return 1;
-}
-
 static int l_isa(lua_State *L) {
   cj_isa isa;
   check_status(L, cj_isa_choose(&isa));
@@ -101,7 +91,6 @@ static const luaL_Reg functions[] = {{"memory_used", l_memory_used},
                                      {"memory_trim", l_memory_trim},
                                      {"memory_fail_after", l_fail_after},
                                      {"threads", l_threads},
-                                     {"cache_bytes", l_cache_bytes},
                                      {"isa", l_isa},
                                      {"clock", l_clock},
                                      {"is_terminal", l_is_terminal},

@@ -17,7 +17,9 @@ local mode = require "conjugate.nn.mode"
 
 local M = {}
 
-local USUAL, MOST = 8, 16 -- images of a piece, when nobody says how many
+-- Images of a piece, when nobody says how many: enough to share the weights that are read for each
+-- piece; fewer where a thread would need more memory than that.
+local USUAL, FEW, MUCH = 8, 4, 16 * 2 ^ 20
 
 --- What `compile` gives.
 -- @type Plan
@@ -70,14 +72,6 @@ local function is_plan(v)
   return getmetatable(v) == Plan
 end
 
--- One image's share of the cache of a core decides how many go through the layers together. Weights
--- that do not fit are read once for all of them, so then there are as many as allowed.
-local function choose_rows(about)
-  local cache = core.cache_bytes()
-  if about.weight_bytes > cache then return MOST end
-  return MOST * about.bytes / about.rows <= cache and MOST or USUAL
-end
-
 local function example_like(x, rows)
   local sizes = x.shape
   sizes[1] = rows
@@ -99,10 +93,9 @@ local function compile_rows(f, x, o, tensors)
   local settings = { pulls = o.gradients, exact = o.exact, keep = tensors }
   local made, reason = compile_once(f, { example_like(x, o.images or USUAL) }, settings)
   if not made then return nil, reason end
-  local rows = o.images or choose_rows(core.plan_about(made))
-  if rows == core.plan_about(made).rows then return made end
+  if o.images or core.plan_about(made).bytes <= MUCH then return made end
   core.plan_release(made)
-  return core.plan_compile(f, { example_like(x, rows) }, settings)
+  return core.plan_compile(f, { example_like(x, FEW) }, settings)
 end
 
 local function compile(f, x, o)
@@ -131,7 +124,7 @@ local OPTIONS = { exact = false, gradients = true, images = { "integer" } }
 --   rows and the elements do not matter
 -- @tparam[opt] table opts `exact` (false): leave out algorithms that lose digits (Winograd);
 --   `gradients` (true): whether gradients will be asked for; `images`: how many go through the
---   layers together, else chosen from the cache
+--   layers together (8, or 4 where these need much memory)
 -- @treturn Plan callable with any number of rows; weights that change in place are seen by the next
 --   call
 -- @raise "compile: cannot be compiled: it looks at elements of the result of max" and the like;
