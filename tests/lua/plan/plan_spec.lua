@@ -192,7 +192,7 @@ describe("misuse of a plan", function()
 
   it("is named", function()
     local plan = cj.compile(net, x)
-    raises("plan: expected a float32 tensor like [16, 1, 8, 8]", plan, pictures(4, "float64"))
+    raises("plan: expected a float32 tensor like [8, 1, 8, 8]", plan, pictures(4, "float64"))
     raises("with any number of rows, for x, got a float32 tensor [4, 1, 9, 9]", plan,
       cj.zeros { 4, 1, 9, 9 })
     raises("plan: expected a tensor for x, got nil", plan)
