@@ -446,15 +446,26 @@ static int l_in_place(lua_State *L) {
   return 1;
 }
 
-/* plan_backward(plan): adds to the gradients of the parameters, after plan_forward, once. */
+/* The gradient of the first result at index i, packed and pushed; NULL where it is one number. */
+static const void *push_seed(lua_State *L, int i, const cj_tensor *y) {
+  if (lua_isnoneornil(L, i) && cj_numel(y) == 1) return NULL;
+  lua_pushvalue(L, i);
+  if (!lua_toboolean(L, -1))
+    raise_error(L, "backward: the first result has %lld elements: give its gradient",
+                (long long)cj_numel(y));
+  return push_gradient(L, y, y->ndim > 0 ? y->size[0] : 0);
+}
+
+/* plan_backward(plan, gradient of the first result or nil): adds to the gradients of the
+ * parameters, after plan_forward, once. No second try without memory: some may have been added. */
 static int l_backward(lua_State *L) {
+  lua_settop(L, 2);
   box *b = check_training(L, 1);
   refuse_trace(L, "it asks for gradients");
   if (!b->ran) raise_error(L, "plan: expected a forward pass before the way back");
+  const void *gy = push_seed(L, 2, cj_plan_output(b->crew->plan, 0));
   b->ran = false;
-  cj_status status;
-  RETRY(L, status, cj_frame_backward(b->frame));
-  check_call(L, "plan", status);
+  check_call(L, "plan", cj_frame_backward(b->frame, gy));
   return 0;
 }
 

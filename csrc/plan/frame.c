@@ -179,22 +179,21 @@ static cj_status walk_repeats(const cj_frame *f, const cj_tensor *made) {
   return CJ_OK;
 }
 
-static void seed(const cj_frame *f) {
+static void seed(const cj_frame *f, const void *gy) {
   const cj_value *y = &f->p->values[f->p->outputs[0]];
-  void *g = f->grad[f->p->outputs[0]];
-  if (y->t.dtype == CJ_F32)
-    *(float *)g = 1;
-  else
-    *(double *)g = 1;
+  const double one = 1;
+  const float narrow = 1;
+  if (!gy) gy = y->t.dtype == CJ_F32 ? (const void *)&narrow : &one;
+  memcpy(f->grad[f->p->outputs[0]], gy, (size_t)cj_numel(&y->t) * cj_dtype_bytes(y->t.dtype));
 }
 
-cj_status cj_frame_backward(cj_frame *f) {
+cj_status cj_frame_backward(cj_frame *f, const void *gy) {
   const cj_plan *p = f->p;
   cj_tensor *made = cj_alloc_zeroed((size_t)p->value_count * sizeof *made);
   if (!made) return cj_fail(CJ_EMEM, "out of memory: no room for gradients");
   cj_status status = open_gradients(f, made);
   if (status == CJ_OK && f->grad[p->outputs[0]]) {
-    seed(f);
+    seed(f, gy);
     run_back(f);
     status = walk_repeats(f, made);
   }

@@ -6,8 +6,8 @@
  *
  * Two kinds. An evaluation plan has one input x [B, ...]; every step treats the images by
  * themselves, so it may run on any number of rows up to B, and gives gradients of its outputs with
- * respect to x. A training plan has any inputs and gives gradients of its first output, one number,
- * with respect to every parameter that wants one; its batch is fixed. */
+ * respect to x. A training plan has any inputs and gives gradients of its first output with respect
+ * to every parameter that wants one; its batch is fixed. */
 #ifndef CJ_PLAN_H
 #define CJ_PLAN_H
 
@@ -59,8 +59,9 @@ cj_status cj_frame_forward(cj_frame *f, int64_t rows, const void *const *in, voi
 void cj_frame_pull(cj_frame *f, const void *const *gy, void *gx);
 
 /* After forward, training: adds the gradients of output 0 to `grad` of the parameters (leaves),
- * which are made where they are missing. */
-cj_status cj_frame_backward(cj_frame *f);
+ * which are made where they are missing. gy: the gradient of output 0, contiguous; NULL: it is one
+ * number, and its gradient is 1. */
+cj_status cj_frame_backward(cj_frame *f, const void *gy);
 
 /* --- what it does -------------------------------------------------------------------------------
  */

@@ -164,6 +164,16 @@ local function agrees(net, plan, x)
   end)
 end
 
+-- Runs f; an error means that there is no plan, and what is wrong with a call is for the call itself
+-- to say. Only interruptions and a lack of memory are raised.
+local function attempt(f)
+  local ok, plan = pcall(f)
+  if ok then return plan end
+  local text = tostring(plan)
+  if text:find("interrupted", 1, true) or text:find("memory", 1, true) then error(plan, 0) end
+  return nil
+end
+
 --- A plan for a network, if there is one.
 -- Plans pass through; functions and networks that cannot be compiled, or that behave differently
 -- when they are called again, have none. How many images there are does not matter, so that results
@@ -177,7 +187,7 @@ end
 function M.try(model, x, gradients)
   if is_plan(model) then return model end
   if not M.enabled or not is_module(model) or x:size(1) == 0 then return nil end
-  local ok, plan = pcall(function()
+  return attempt(function()
     local made = compile(model, x, { exact = false, gradients = gradients ~= false })
     if made and mode.in_eval(model, function()
       return agrees(model, made, x)
@@ -187,10 +197,6 @@ function M.try(model, x, gradients)
     if made then made:release() end
     return nil
   end)
-  if ok then return plan end
-  local text = tostring(plan)
-  if text:find("interrupted", 1, true) or text:find("memory", 1, true) then error(plan, 0) end
-  return nil -- what is wrong with the call is for the network itself to say
 end
 
 --- A network's plan in its place, for loops that call it often; anything else as it is.
@@ -226,7 +232,8 @@ local Training = {}
 -- Nothing is computed or changed meanwhile; not even the generator of random numbers moves.
 -- @function training
 -- @tparam Module net the network, in the mode it will be trained in
--- @tparam function f called with the examples; gives the loss, one number, and any other results
+-- @tparam function f called with the examples; gives the loss (or what a gradient will be given of)
+--   and any other results
 -- @tparam {Tensor,...} examples tensors with sizes and types of a batch; no other sizes will do
 -- @tparam[opt] table opts `exact` (false): leave out algorithms that lose digits
 -- @treturn ?TrainingPlan nil when there is none
@@ -243,6 +250,23 @@ function M.training(net, f, examples, opts)
     core = made, rows = examples[1]:size(1), parts = parts, name = net.class_name, f = f,
     examples = examples, settings = settings,
   }, Training)
+end
+
+--- The training plan of a step, if there is one: as `training`, but examples are real batches whose
+-- elements do not matter, and what goes wrong means that there is none.
+-- @function step
+-- @tparam Module net the network
+-- @tparam function f the step
+-- @tparam {Tensor,...} batches one for each argument of f
+-- @tparam[opt] table opts as for `training`
+-- @treturn ?TrainingPlan
+function M.step(net, f, batches, opts)
+  if not M.enabled then return nil end
+  return attempt(function()
+    local examples = {}
+    for i, t in ipairs(batches) do examples[i] = core.new(t.shape, 0, t.dtype, "compile") end
+    return (M.training(net, f, examples, opts))
+  end)
 end
 
 --- Is the network still the one that was compiled: same layers, modes, settings, tensors, wishes
@@ -267,10 +291,11 @@ function Training:__call(...)
   return core.plan_forward(self.core, { ... })
 end
 
---- Adds the gradients of the loss to those of the parameters; once after each forward.
--- @raise without a forward pass before
-function Training:backward()
-  core.plan_backward(self.core)
+--- Adds the gradients of the first result to those of the parameters; once after each forward.
+-- @tparam[opt] Tensor gradient of the first result, when that is not one number
+-- @raise without a forward pass before; a gradient of other sizes
+function Training:backward(gradient)
+  core.plan_backward(self.core, gradient)
 end
 
 -- --- running -------------------------------------------------------------------------------------

@@ -289,7 +289,7 @@ static void test_training(const char *name, function f, cj_dtype dtype, int64_t 
   CHECK(cj_frame_forward(frame, rows, inputs, (void *[]){got.data}) == CJ_OK);
   const double loss = at(&got, 0);
   CHECK(fabs(loss - want) < bound * fabs(want));
-  CHECK(cj_frame_backward(frame) == CJ_OK);
+  CHECK(cj_frame_backward(frame, NULL) == CJ_OK);
   for (int i = 0; i < w.parameter_count; i++) {
     const cj_tensor *a = &w.parameters[i], *b = &other.parameters[i];
     const bool both = !a->node || (a->node->grad.storage && b->node->grad.storage);

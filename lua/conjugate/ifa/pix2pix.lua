@@ -9,6 +9,7 @@ local cj = require "conjugate"
 local follow = require "conjugate.ifa.follow"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
+local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 local system = require "conjugate.run.system"
 
@@ -67,10 +68,32 @@ local function want_gradients(net, wanted)
   for _, p in ipairs(net:parameters()) do p.requires_grad = wanted end
 end
 
+-- The generator's pass over a full batch is compiled; what follows it sees its result alone.
+local function generator_plan(job, x)
+  if x:size(1) ~= math.min(job.batch, job.set:size()) then return nil end
+  if job.plan == nil then job.plan = plans.step(job.generator, job.scaled, { x }) or false end
+  return job.plan or nil
+end
+
+-- What the generator makes of x, as a leaf, and the way back from its gradient.
+local function generate(job, x)
+  local plan = generator_plan(job, x)
+  if not plan then
+    local fake = job.scaled(x)
+    return fake, function(loss) loss:backward() end
+  end
+  local fake = plan(x)
+  fake.requires_grad = true
+  return fake, function(loss)
+    loss:backward()
+    plan:backward(fake.grad)
+  end
+end
+
 -- One step of each player; fake is made once and used by both.
 local function train_step(job, x, target)
-  local g, d = job.generator, job.discriminator
-  local fake = g(x) / job.range
+  local d = job.discriminator
+  local fake, back = generate(job, x)
 
   want_gradients(d, true)
   job.d_optim:zero_grad()
@@ -84,8 +107,7 @@ local function train_step(job, x, target)
   job.g_optim:zero_grad()
   local adversarial = bce(d(cj.cat({ x, fake }, 2)), 1)
   local l1 = (fake - target):abs():mean()
-  local g_loss = adversarial + l1 * job.l1
-  g_loss:backward()
+  back(adversarial + l1 * job.l1)
   job.g_optim:step()
   return d_loss:item(), adversarial:item(), l1:item()
 end
@@ -205,6 +227,7 @@ local function make_players(job)
     channels = size.channels, size = size.size, width = job.width, range = job.range,
   }
   job.discriminator = cj.models.pix2pix_discriminator { channels = size.channels }
+  job.scaled = function(x) return job.generator(x) / job.range end
   local settings = { lr = job.lr, beta1 = job.beta1 }
   job.g_optim = cj.optim.adam(job.generator:parameters(), settings)
   job.d_optim = cj.optim.adam(job.discriminator:parameters(), settings)
@@ -247,7 +270,7 @@ function M.train(job)
     save(job, RESULT, job.generator:state_dict(), meta)
     os.remove(job.dir .. "/" .. STATE)
   end
-  job.held = nil
+  job.held, job.plan = nil, nil
   return job.generator:eval(), job.history
 end
 

@@ -4,7 +4,6 @@
 -- was stopped, so a run that goes on ends with the same bytes.
 -- @module conjugate.train.forward
 local check = require "conjugate.check"
-local core = require "conjugate.core"
 local interrupt = require "conjugate.run.interrupt"
 local plans = require "conjugate.plan"
 
@@ -19,17 +18,6 @@ local function loss_of(job, x, y)
       check.describe(loss), loss.requires_grad and "" or " cut from the tape")
   end
   return loss, z
-end
-
--- A plan for batches like this one; false when there is none. What is wrong with a call is for the
--- call itself to say.
-local function compile(job, x, y)
-  local ok, plan = pcall(plans.training, job.net, function(a, b)
-    return loss_of(job, a, b)
-  end, { core.new(x.shape, 0, x.dtype), core.new(y.shape, 0, y.dtype) }, { exact = job.opts.exact })
-  if ok then return plan or false end
-  if interrupt.is(plan) or tostring(plan):find("memory", 1, true) then error(plan, 0) end
-  return false
 end
 
 -- Layers may change at any step; whatever else enters the loss is looked at once an epoch.
@@ -49,7 +37,10 @@ local function plan_for(job, x, y)
     job.plan:release()
     job.plan = nil
   end
-  if job.plan == nil then job.plan = compile(job, x, y) end
+  if job.plan == nil then
+    local function f(a, b) return loss_of(job, a, b) end
+    job.plan = plans.step(job.net, f, { x, y }, { exact = job.opts.exact }) or false
+  end
   return job.plan or nil
 end
 

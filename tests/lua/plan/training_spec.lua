@@ -137,6 +137,24 @@ describe("a training plan", function()
     assert.is_true(seen[1] == seen[2] and seen[1] == seen[3])
   end)
 
+  it("goes back from a result that is no number, when its gradient is given", function()
+    cj.seed(4)
+    local net = cj.models.pix2pix_generator({ width = 4 }):to "float64"
+    local x = cj.random.rand({ 3, 1, 28, 28 }, "float64", 3)
+    local gy = cj.randn(x.shape, "float64", 5)
+    local plan = assert(plans.training(net, function(a) return net(a) / 3 end, { x }))
+    plan(x)
+    raises("backward: the first result has 2352 elements: give its gradient", plan.backward, plan)
+    raises("for gz, got a float64 tensor [2, 1, 28, 28]", plan.backward, plan, gy:narrow(1, 1, 2))
+    plan:backward(gy)
+    local got = check_plan.gradients(net)
+    net:zero_grad();
+    ((net(x) / 3) * gy):sum():backward()
+    for name, g in pairs(check_plan.gradients(net)) do
+      if g:abs():max():item() > 1e-9 then check_plan.near(1e-7, g, got[name], name) end
+    end
+  end)
+
   it("names what is wrong with a call", function()
     local net = small()
     local x, y = batch(8)

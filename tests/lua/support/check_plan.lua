@@ -36,7 +36,7 @@ function M.undecided(tolerance, want, got)
   local scale, count = want:abs():max():item(), 0
   for i = 1, want:size(1) do
     local gap = (want:narrow(1, i, 1) - got:narrow(1, i, 1)):abs():max():item()
-    if not (gap <= tolerance * scale) then count = count + 1 end
+    if gap > tolerance * scale or gap ~= gap then count = count + 1 end
   end
   return count / want:size(1)
 end
@@ -45,8 +45,8 @@ end
 -- @tparam function|Module f
 -- @tparam Tensor x
 -- @tparam number tolerance share of the largest element
--- @tparam[opt] table o `gradient`: another tolerance for gradients; `undecided`: share of the images
---   that may miss it (0); `what`; other options of cj.compile
+-- @tparam[opt] table o `gradient`: another tolerance for gradients; `undecided`: share of the
+--   images that may miss it (0); `what`; other options of cj.compile
 -- @treturn Plan
 function M.agrees(f, x, tolerance, o)
   o = o or {}
