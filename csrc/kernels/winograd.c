@@ -46,7 +46,7 @@ static double packed_bytes(const cj_winograd *a) {
 /* Tiles that are done together. */
 static int64_t most_tiles(const cj_winograd *a) {
   const int64_t tile = a->points * a->points * (a->from + GROUP) * BLOCK * (int64_t)sizeof(real);
-  if (packed_bytes(a) > FAR_BYTES) return FAR_TILES;
+  if (packed_bytes(a) >= FAR_BYTES) return FAR_TILES;
   return clamp(CHUNK_LEAST, CHUNK_BYTES / tile / CHUNK_STEP * CHUNK_STEP, CHUNK_MOST);
 }
 
@@ -115,7 +115,7 @@ static double cost_directly(const cj_conv *s, const cj_winograd *a) {
 bool CJ_KERNEL(winograd_suits)(const cj_conv *s) {
   cj_winograd a;
   if (!CJ_KERNEL(winograd_sizes)(s, &a)) return false;
-  const double bytes = packed_bytes(&a), far = bytes > FAR_BYTES ? bytes / FAR_SPEED / IMAGES : 0;
+  const double bytes = packed_bytes(&a), far = bytes >= FAR_BYTES ? bytes / FAR_SPEED / IMAGES : 0;
   return 2 * s->h >= a.points * a.x_step && 2 * s->w >= a.points * a.x_step &&
          cost_of_tiles(s, &a) + far < 0.75 * cost_directly(s, &a);
 }
@@ -125,7 +125,7 @@ bool CJ_KERNEL(winograd_weight_suits)(const cj_conv *s) {
   cj_winograd a;
   if (!CJ_KERNEL(winograd_suits)(s)) return false;
   CJ_KERNEL(winograd_sizes)(s, &a);
-  const double bytes = packed_bytes(&a), far = bytes > FAR_BYTES ? 2 * bytes / FAR_SPEED : 0;
+  const double bytes = packed_bytes(&a), far = bytes >= FAR_BYTES ? 2 * bytes / FAR_SPEED : 0;
   static const int ends[MAX_POINTS + 1] = {[4] = END_4, [5] = END_5, [6] = END_6, [8] = END_8};
   const double end = (double)(a.from * BLOCK * a.to * ends[a.points]);
   const double images = (double)s->batch;

@@ -2,6 +2,8 @@
  *
  * Sums live in registers over a strip of tiles that stays in the nearest cache, and are then added
  * to those in memory. So an element is a sum of short chains, added in the order of the tiles. */
+#include <string.h>
+
 #include "kernels/winograd_parts.h"
 
 #if defined(CJ_ISA_avx512)
@@ -12,6 +14,7 @@ enum { CASTS = 4 };
 enum { STRIP = 64 };
 
 typedef struct outer {
+  int64_t blocks;   /* of x that are wanted at this point */
   int64_t w_second; /* from the first to the second register of a tile of W */
   bool add;
 } outer;
@@ -47,10 +50,10 @@ CJ_INLINE void outer_body(const int vecs, const outer *o, int64_t count, const r
     }
 }
 
-/* All channels of x against `columns` channels of y. */
+/* All channels of x against `columns` channels of y; zeros where they are not wanted. */
 static void outer_columns(const cj_winograd *a, const outer *o, int64_t columns, int64_t count,
                           const real *v, const real *w, real *sums, cj_fetch fetch[2]) {
-  for (int64_t block = 0; block < a->from; block++, v += a->chunk * BLOCK)
+  for (int64_t block = 0; block < o->blocks; block++, v += a->chunk * BLOCK)
     for (int c = 0; c < BLOCK; c += CASTS, sums += CASTS * columns) {
       fetch_some(a, fetch);
       fetch_some(a, fetch + 1);
@@ -59,6 +62,7 @@ static void outer_columns(const cj_winograd *a, const outer *o, int64_t columns,
       else
         outer_body(2, o, count, v + c, w, sums);
     }
+  if (!o->add) memset(sums, 0, (size_t)((a->from - o->blocks) * BLOCK * columns) * sizeof *sums);
 }
 
 int64_t CJ_KERNEL(winograd_outer_calls)(const cj_winograd *a, int64_t count) {
@@ -75,7 +79,9 @@ void CJ_KERNEL(winograd_outer)(const cj_winograd *a, int64_t point, int64_t coun
   w += point * a->m_point;
   for (int64_t t = 0; t < count; t += STRIP) {
     const int64_t strip = count - t < STRIP ? count - t : STRIP;
-    const outer o = {.w_second = PIXEL_VECS == 1 ? a->chunk * BLOCK : LANES, .add = add || t > 0};
+    const outer o = {.blocks = winograd_from_at(a, point),
+                     .w_second = PIXEL_VECS == 1 ? a->chunk * BLOCK : LANES,
+                     .add = add || t > 0};
     for (int64_t group = 0; group < winograd_groups(a); group++) {
       const int64_t blocks = winograd_group_blocks(a, group), columns = winograd_columns(blocks);
       real *to = sums + group * winograd_u_group(a) + point * winograd_u_point(a, blocks);
