@@ -39,7 +39,8 @@ static void fill_g(const cj_winograd *a, double g[][MAX_K]) {
 typedef struct pair {
   int64_t place; /* of the phase of x */
   int64_t c, block;
-  int64_t phase; /* of x or y, the one that has several */
+  int64_t phase;          /* of x or y, the one that has several */
+  int64_t taps[MAX_TAPS]; /* which of the kernel's taps they have, or -1 */
 } pair;
 
 /* Row or column of the kernel that is tap r of phase `phase` of it, or -1. */
@@ -50,32 +51,41 @@ static int64_t tap_of(const cj_winograd *a, int64_t k, int64_t phase, int64_t r)
   return a->y_step == 1 ? phase + r * step : k - 1 - phase - (taps - 1 - r) * step;
 }
 
-/* The places of the taps of a pair in the kernel, or -1. */
-static void places_of(const cj_conv *s, const cj_winograd *a, const pair *p, int64_t *places) {
+/* The first pair of piece `piece`, which holds all channels of one block of x. turned: taps of the
+ * kernel are counted from its end. */
+static pair pair_of(const cj_conv *s, const cj_winograd *a, int64_t piece, bool turned) {
+  const int64_t blocks = a->from / winograd_x_phases(a);
   const int step = a->x_step * a->y_step;
-  for (int64_t i = 0; i < a->k; i++)
-    for (int64_t j = 0; j < a->k; j++) {
-      const int64_t r = tap_of(a, s->kh, p->phase / step, i);
-      const int64_t q = tap_of(a, s->kw, p->phase % step, j);
-      places[i * a->k + j] = r < 0 || q < 0 ? -1 : r * s->kw + q;
-    }
+  pair p = {.place = piece % a->from / blocks,
+            .c = piece % blocks * BLOCK,
+            .block = piece / a->from % a->to,
+            .phase = piece / (a->from * a->to)};
+  if (a->y_step == 1) p.phase = p.place;
+  for (int64_t t = 0; t < a->k * a->k; t++) {
+    const int64_t i = tap_of(a, s->kh, p.phase / step, t / a->k);
+    const int64_t j = tap_of(a, s->kw, p.phase % step, t % a->k);
+    const int64_t tap = i * s->kw + j;
+    p.taps[t] = i < 0 || j < 0 ? -1 : turned ? s->kh * s->kw - 1 - tap : tap;
+  }
+  return p;
+}
+
+static int64_t pieces_of(const cj_winograd *a) {
+  return winograd_y_phases(a) * a->to * a->from;
 }
 
 /* Weights of one channel of x for the channels of one block of y, [tap][16]; zeros for padding. */
 static void gather(const pack_job *job, const pair *p, double w[][BLOCK]) {
   const cj_conv *s = job->s;
   const int64_t taps = s->kh * s->kw, some = job->a.k * job->a.k;
-  int64_t places[MAX_TAPS];
   memset(w, 0, (size_t)some * sizeof *w);
   if (p->c >= s->c_in) return;
-  places_of(s, &job->a, p, places);
   for (int64_t l = 0; l < BLOCK && p->block * BLOCK + l < s->c_out; l++) {
     const int64_t o = p->block * BLOCK + l;
     const real *from = job->w + (job->turned ? p->c * s->c_out + o : o * s->c_in + p->c) * taps;
     const double scale = !job->scale ? 1 : (double)job->scale[job->turned ? p->c : o];
     for (int64_t t = 0; t < some; t++)
-      if (places[t] >= 0)
-        w[t][l] = scale * (double)from[job->turned ? taps - 1 - places[t] : places[t]];
+      if (p->taps[t] >= 0) w[t][l] = scale * (double)from[p->taps[t]];
   }
 }
 
@@ -101,20 +111,6 @@ static spot spot_of(const cj_winograd *a, const pair *p) {
 /* Where point (i, j) is, seen from the packed weights. */
 CJ_INLINE int64_t spot_point(const int points, const spot *where, int i, int j) {
   return where->at + (i * points + j) * where->point + (j == points - 1 ? where->last : 0);
-}
-
-/* The first pair of piece `piece`, which holds all channels of one block of x. */
-static pair pair_of(const cj_winograd *a, int64_t piece) {
-  const int64_t blocks = a->from / winograd_x_phases(a);
-  const pair p = {.place = piece % a->from / blocks,
-                  .c = piece % blocks * BLOCK,
-                  .block = piece / a->from % a->to,
-                  .phase = piece / (a->from * a->to)};
-  return a->x_step == 1 ? p : (pair){p.place, p.c, p.block, .phase = p.place};
-}
-
-static int64_t pieces_of(const cj_winograd *a) {
-  return winograd_y_phases(a) * a->to * a->from;
 }
 
 /* Element v * LANES + l of the 16, seen from the spot. */
@@ -162,7 +158,7 @@ CJ_INLINE void pack_channel(const int points, const int k, const pack_job *job, 
 static void pack_piece(void *context, int64_t piece) {
   const pack_job *job = context;
   const cj_winograd *a = &job->a;
-  pair p = pair_of(a, piece);
+  pair p = pair_of(job->s, a, piece, job->turned);
   for (const int64_t end = p.c + BLOCK; p.c < end; p.c++) {
     const spot where = spot_of(a, &p);
     ALIGNED double w[MAX_TAPS][BLOCK];
@@ -239,12 +235,10 @@ CJ_INLINE void unpack_channel(const int points, const int k, const unpack_job *j
 
 static void add_taps(const unpack_job *job, const pair *p, double w[][BLOCK]) {
   const cj_conv *s = job->s;
-  int64_t places[MAX_TAPS];
-  places_of(s, job->a, p, places);
   for (int64_t l = 0; l < BLOCK && p->block * BLOCK + l < s->c_out; l++) {
     real *to = job->gw + ((p->block * BLOCK + l) * s->c_in + p->c) * s->kh * s->kw;
     for (int64_t t = 0; t < job->a->k * job->a->k; t++)
-      if (places[t] >= 0) to[places[t]] += (real)w[t][l];
+      if (p->taps[t] >= 0) to[p->taps[t]] += (real)w[t][l];
   }
 }
 
@@ -252,7 +246,7 @@ static void unpack_piece(void *context, int64_t piece) {
   const unpack_job *job = context;
   const cj_winograd *a = job->a;
   const cj_conv *s = job->s;
-  pair p = pair_of(a, piece);
+  pair p = pair_of(job->s, a, piece, false);
   for (const int64_t end = p.c + BLOCK; p.c < end && p.c < s->c_in; p.c++) {
     const spot where = spot_of(a, &p);
     ALIGNED double w[MAX_TAPS][BLOCK];

@@ -3,6 +3,10 @@
 #include "kernels/winograd_lines.h"
 #include "kernels/winograd_parts.h"
 
+static int64_t min64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 static void place_next(const cj_winograd *a, cj_place *p) {
   if (++p->j < a->tiles_w) return;
   p->j = 0;
@@ -165,10 +169,11 @@ CJ_INLINE void tiles_out(const cj_winograd *a, const int points, const int outpu
     vec to[MAX_OUTPUTS][MAX_OUTPUTS][PIXEL_VECS];
     tile_out(points, outputs, m + t * BLOCK, a->m_point, to);
     const int64_t top = p.i * outputs * step + a->first_h, left = p.j * outputs * step + a->first_w;
-    for (int64_t i = 0; i < outputs && top + i * step < y->height; i++) {
+    const int64_t below = (y->height - top + step - 1) / step, rows = min64(below, outputs);
+    const int64_t beside = (y->width - left + step - 1) / step, columns = min64(beside, outputs);
+    for (int64_t i = 0; i < rows; i++) {
       const cj_finish_line line = finish_line(f, y, p.n, block, top + i * step);
-      for (int64_t j = 0; j < outputs && left + j * step < y->width; j++)
-        finish_pixel(&line, left + j * step, to[i][j]);
+      for (int64_t j = 0; j < columns; j++) finish_pixel(&line, left + j * step, to[i][j]);
     }
   }
 }

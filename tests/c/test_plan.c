@@ -163,6 +163,17 @@ static const cj_tensor *branches(world *w, const cj_tensor *x) {
   return linear(w, flatten(w, apply(w, "narrow", IN(x), NUM(2, 1, 5))), 10);
 }
 
+/* Strides of 2 there and back, with channels enough for minimal filtering. */
+static const cj_tensor *strides(world *w, const cj_tensor *x) {
+  x = relu(w, norm(w, conv(w, x, 16, 3, 1, 1, false)));
+  x = relu(w, norm(w, turned(w, x, 16, 4, 2, 1)));
+  x = apply(w, "leaky_relu", IN(conv(w, x, 32, 4, 2, 1, true)), NUM(0.2));
+  x = relu(w, norm(w, conv(w, x, 48, 4, 2, 1, false)));
+  x = relu(w, turned(w, x, 20, 4, 2, 1));
+  x = apply(w, "adaptive_avg_pool2d", IN(x), NUM(1, 1));
+  return linear(w, flatten(w, x), 10);
+}
+
 static void forget(world *w) {
   for (int i = 0; i < w->result_count; i++) cj_tensor_drop(&w->results[i]);
   w->result_count = w->next = 0;
@@ -343,7 +354,10 @@ int main(void) {
     const char *name;
     function f;
     int64_t channels;
-  } cases[] = {{"lenet", lenet, 1}, {"resnet", resnet, 3}, {"branches", branches, 5}};
+  } cases[] = {{"lenet", lenet, 1},
+               {"resnet", resnet, 3},
+               {"branches", branches, 5},
+               {"strides", strides, 3}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int type = CJ_F32; type <= CJ_F64; type++) {
       test_evaluation(cases[i].name, cases[i].f, (cj_dtype)type, cases[i].channels, true);
