@@ -1,7 +1,7 @@
 /* graph.h -- what a plan is inside: values, steps, and the order of the way back.
  *
  * Made in passes: lower (calls become steps, neighbours are fused), reverse (who writes and who
- * adds to which gradient), size (rings, algorithms, scratch), place (one arena). */
+ * adds to which gradient), each step's size (rings, algorithms, scratch), place (one arena). */
 #ifndef CJ_GRAPH_H
 #define CJ_GRAPH_H
 
@@ -70,10 +70,11 @@ struct cj_step {
   int add;     /* value added to the result before clipping, or NONE */
   int norm[4]; /* folded batch norm: weight, bias, mean, variance; mean NONE: nothing folded */
   double eps;
-  cj_write *write; /* per input; owned. write_add: of `add` there is none, it shares the gradient */
-  int algorithm;   /* the kind's own meaning */
+  cj_write
+      *write;    /* per input; owned. `add` has none: acts and later writers pass the gradient on */
+  int algorithm; /* the kind's own meaning */
   size_t packed[2], packed_at[2]; /* there and back: bytes of packed weights, and where */
-  size_t scratch;                 /* bytes for one slot */
+  size_t scratch;                 /* bytes, for the plan's slots together */
   size_t saved;                   /* bytes kept from forward to backward */
   int64_t saved_at;               /* place in the arena */
   char how[32];

@@ -188,23 +188,22 @@ cj_status cj_plan_compile(cj_plan **plan, const cj_trace *t, const cj_plan_optio
 /* --- refreshing --------------------------------------------------------------------------------
  */
 
-static cj_status repeat(cj_plan *p, cj_repeat *r, double (*random)(const char *purpose)) {
+static cj_status repeat(cj_plan *p, cj_repeat *r) {
   const cj_tensor *in[64];
   if (r->count > 64) return cj_fail(CJ_EARG, "%s of %d tensors", r->op->name, r->count);
   for (int k = 0; k < r->count; k++)
     in[k] = r->from[k] != NONE ? &p->repeats[r->from[k]].y : r->in[k].storage ? &r->in[k] : NULL;
-  (void)random;
   if (r->into) return cj_apply_into(r->op, r->count, in, r->numbers, r->num);
   cj_tensor_drop(&r->y);
   return cj_apply(&r->y, r->op, r->count, in, r->numbers, r->num);
 }
 
-static cj_status repeat_all(cj_plan *p, double (*random)(const char *purpose)) {
+static cj_status repeat_all(cj_plan *p) {
   const bool was = cj_grad_enable(p->o.train);
   cj_status status = CJ_OK;
   for (int r = 0; r < p->repeat_count && status == CJ_OK; r++) {
     if (p->repeats[r].into) cj_grad_enable(false);
-    status = repeat(p, &p->repeats[r], random);
+    status = repeat(p, &p->repeats[r]);
     cj_grad_enable(p->o.train);
   }
   cj_grad_enable(was);
@@ -264,7 +263,7 @@ cj_status cj_plan_refresh(cj_plan *p, double (*random)(const char *purpose)) {
   draw_keys(p, random);
   if (!p->o.train && !stale(p)) return CJ_OK;
   p->fresh = false;
-  CJ_TRY(repeat_all(p, random));
+  CJ_TRY(repeat_all(p));
   if (!p->packed && p->weights && !(p->packed = cj_alloc(p->weights)))
     return cj_fail(CJ_EMEM, "out of memory: no room for the weights of a plan");
   for (int s = 0; s < p->step_count && !p->o.train; s++) pack_step(p, p->steps[s]);

@@ -106,6 +106,12 @@ static bool mask_after(cj_plan *p, const cj_step *s, const tally *tallies) {
   return true;
 }
 
+/* The signs of a clipped value that nobody reads in the plan, whose gradient comes from outside. */
+static bool mask_given(cj_plan *p, int v, const tally *t) {
+  if (!clipped(p, v) || t->total > 0) return true;
+  return cj_plan_act(p, (cj_act){.step = NONE, .from = v, .to = v, .add = NONE, .mask = true});
+}
+
 /* The gradient of the result goes unchanged to what was added to it. */
 static bool pass_on(cj_plan *p, const cj_step *s, tally *tallies) {
   if (!flows(p, s->add)) return true;
@@ -161,7 +167,8 @@ static bool reverse_step(cj_plan *p, int i, tally *tallies) {
   cj_step *s = p->steps[i];
   if (!p->values[cj_root(p, s->out)].wanted) return true;
   /* What is still pending for this step's own result is due now. */
-  if (!flush(p, &tallies[cj_root(p, s->out)], cj_root(p, s->out), true)) return false;
+  const int out = cj_root(p, s->out);
+  if (!flush(p, &tallies[out], out, true) || !mask_given(p, out, &tallies[out])) return false;
   if (!pass_on(p, s, tallies)) return false;
   for (int k = 0; k < s->count; k++)
     if (!plan_write(p, s, k, tallies)) return false;
