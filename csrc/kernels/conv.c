@@ -30,18 +30,6 @@ static size_t align(size_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-static int64_t max64(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
 /* --- maps: forward and input gradient -------------------------------------------------------- */
 
 typedef struct map {

@@ -29,14 +29,6 @@ enum {
   CACHE_WAYS = 8
 };
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* Height of the tiles when `rows` rows are cut into the fewest of at most `most`. */
 static int64_t tile_height(int64_t rows, int64_t most) {
   return divide_up(rows, divide_up(rows, most));

@@ -34,18 +34,6 @@ enum { MOST_TAPS = 3, CASTS_1 = 8, CASTS_2 = 4, CASTS_3 = 4 };
 static const int casts_of[] = {0, CASTS_1, CASTS_2, CASTS_3};
 #endif
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* --- the inner loop -------------------------------------------------------------------------- */
 
 /* One side of the product: distances between images, rows and pixels of the strip, and taps. */

@@ -19,14 +19,6 @@ typedef struct product {
   real *a, *b;
 } product;
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 static void product_sizes(product *p) {
   const cj_gemm *g = p->g;
   p->height = tile_rows(g->m);

@@ -1,5 +1,5 @@
 /* kernel.h -- what every file compiled per instruction set (CJ_ISA) and element type (CJ_TYPE)
- * shares: the element type `real`, its tag CJ_REAL, and the names of kernels. */
+ * shares: the element type `real`, its tag CJ_REAL, the names of kernels, and small arithmetic. */
 #ifndef CJ_KERNEL_H
 #define CJ_KERNEL_H
 
@@ -31,5 +31,17 @@ typedef uint8_t real;
 #define CJ_REAL CJ_U8
 #define CJ_IS_FLOAT 0
 #endif
+
+static inline int64_t min64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+static inline int64_t max64(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+static inline int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 #endif

@@ -19,18 +19,6 @@ enum { TILE_BLOCKS = 1, TILE_PIXELS = PIXEL_VECS > 12 / 2 ? 1 : 12 / PIXEL_VECS 
 #endif
 enum { TILE_VECS = TILE_BLOCKS * PIXEL_VECS };
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 static int64_t depth_of(const cj_conv *s) {
   return s->c_in * s->kh * s->kw;
 }

@@ -15,18 +15,6 @@
 
 enum { RUN = LANES < 4 ? LANES : 4, RUNS = LANES / RUN, MOST_TAPS = 5 };
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* Rows of zeros that gy needs beyond its edges along one dimension. Reads of whole runs reach past
  * the edge of narrow images. */
 static int64_t ring_along(int64_t size, int64_t out, int64_t k, int64_t stride, int64_t pad) {

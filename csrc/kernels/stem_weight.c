@@ -22,18 +22,6 @@ enum { SUMS = 25 };
 enum { SUMS = 12 };
 #endif
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 typedef struct weights {
   const cj_conv *s;
   const real *x;

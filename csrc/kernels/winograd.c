@@ -6,10 +6,6 @@
 #include "kernels/slots.h"
 #include "kernels/winograd_parts.h"
 
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 static int64_t clamp(int64_t least, int64_t v, int64_t most) {
   return v < least ? least : v > most ? most : v;
 }

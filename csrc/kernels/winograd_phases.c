@@ -4,10 +4,6 @@
 
 enum { STEP = 2, TAPS = 2 };
 
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 bool CJ_KERNEL(winograd_phases)(const cj_conv *s, int i, cj_winograd *a) {
   static const int choices[] = {3, 4, 5, 7};
   const bool square = s->kh == s->kw && (s->kh == 3 || s->kh == 4);

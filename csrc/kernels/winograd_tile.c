@@ -3,10 +3,6 @@
 #include "kernels/winograd_lines.h"
 #include "kernels/winograd_parts.h"
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 static void place_next(const cj_winograd *a, cj_place *p) {
   if (++p->j < a->tiles_w) return;
   p->j = 0;

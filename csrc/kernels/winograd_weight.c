@@ -30,14 +30,6 @@ typedef struct weight_run {
   bool begun;                  /* the sums hold something: they are added to */
 } weight_run;
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* Tiles of a chunk, at most. */
 static int64_t most_tiles(const cj_winograd *a) {
   const int64_t tile = a->points * a->points * (a->from + a->to) * BLOCK * (int64_t)sizeof(real);

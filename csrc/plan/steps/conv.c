@@ -158,10 +158,6 @@ static void conv_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
     CJ_KERNEL(direct_forward)(&c, &x, m.weights, &finish, &y);
 }
 
-static real *gradient(const cj_plan *p, const cj_frame *f, int v) {
-  return wanted(p, v) ? f->grad[v] : NULL;
-}
-
 static void conv_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_conv c = conv_sizes(p, s, f->rows);
   const cj_picture gy = grad_of(f, s->out);

@@ -46,8 +46,8 @@ static void dense_forward(const cj_plan *p, const cj_step *s, cj_frame *f) {
 static void dense_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_dense d = there(p, s, f->rows), b = back(p, s, f->rows);
   const real *gy = f->grad[s->out];
-  real *gw = wanted(p, s->in[WEIGHT]) ? f->grad[s->in[WEIGHT]] : NULL;
-  real *gb = wanted(p, s->in[BIAS]) ? f->grad[s->in[BIAS]] : NULL;
+  real *gw = gradient(p, f, s->in[WEIGHT]);
+  real *gb = gradient(p, f, s->in[BIAS]);
   if (gw || gb) CJ_KERNEL(dense_weight)(&d, f->data[s->in[X]], gy, gw, gb, f->scratch);
   if (s->write[X].mode == CJ_SKIP) return;
   const cj_dense_finish finish = {.add = s->write[X].mode == CJ_ADD,

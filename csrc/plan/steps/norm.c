@@ -86,8 +86,8 @@ static void norm_backward(const cj_plan *p, const cj_step *s, cj_frame *f) {
   const cj_norm_back b = {.mean = m.mean,
                           .scale = m.scale,
                           .weight = live_data(p, s->in[WEIGHT]),
-                          .gweight = wanted(p, s->in[WEIGHT]) ? f->grad[s->in[WEIGHT]] : NULL,
-                          .gbias = wanted(p, s->in[BETA]) ? f->grad[s->in[BETA]] : NULL};
+                          .gweight = gradient(p, f, s->in[WEIGHT]),
+                          .gbias = gradient(p, f, s->in[BETA])};
   const cj_picture x = data_of(f, s->in[X]), gy = grad_of(f, s->out);
   cj_picture gx, add;
   cj_finish finish = {0};

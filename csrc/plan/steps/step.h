@@ -73,6 +73,11 @@ static inline bool wanted(const cj_plan *p, int v) {
   return v != NONE && p->values[v].wanted;
 }
 
+/* Where the gradient of a parameter is added to, or NULL where none is wanted. */
+static inline real *gradient(const cj_plan *p, const cj_frame *f, int v) {
+  return wanted(p, v) ? f->grad[v] : NULL;
+}
+
 /* Data of a live value, or NULL where there is none. */
 static inline const real *live_data(const cj_plan *p, int v) {
   return v == NONE ? NULL : p->values[v].t.data;
