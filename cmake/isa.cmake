@@ -18,19 +18,18 @@ function(isa_compile library isa type)
   target_compile_options(${library} PRIVATE -O3 -fno-trapping-math ${flags_${isa}})
 endfunction()
 
-# Operators: all four types in ops/any, floats in ops. Attack directions and steps of plans: floats.
+# Operators: all four types in ops/any, floats in ops. Parts of attacks and steps of plans: floats.
 file(GLOB any_files CONFIGURE_DEPENDS csrc/ops/any/*.c)
 file(GLOB float_files CONFIGURE_DEPENDS csrc/ops/*.c csrc/kernels/*.c)
-file(GLOB attack_files CONFIGURE_DEPENDS csrc/attacks/*.c)
+file(GLOB method_files CONFIGURE_DEPENDS csrc/attacks/methods/*.c)
+file(GLOB direction_files CONFIGURE_DEPENDS csrc/attacks/directions/*.c)
+file(GLOB projection_files CONFIGURE_DEPENDS csrc/attacks/projections/*.c)
 file(GLOB step_files CONFIGURE_DEPENDS csrc/plan/steps/*.c)
 file(GLOB table_files CONFIGURE_DEPENDS csrc/ops/*.c)
-# These are compiled once, with the core.
-set(single_files csrc/ops/op.c csrc/attacks/find.c csrc/attacks/loop.c csrc/attacks/loss.c
-  csrc/attacks/measure.c csrc/attacks/oracle.c csrc/attacks/plan_oracle.c)
-list(TRANSFORM single_files PREPEND ${CMAKE_SOURCE_DIR}/)
+# This is compiled once, with the core.
+set(single_files ${CMAKE_SOURCE_DIR}/csrc/ops/op.c)
 list(REMOVE_ITEM float_files ${single_files})
 list(REMOVE_ITEM table_files ${single_files})
-list(REMOVE_ITEM attack_files ${single_files})
 
 set(isa_objects "")
 set(isa_definitions "")
@@ -40,7 +39,8 @@ foreach(isa IN LISTS CJ_ISAS)
   foreach(type f32 f64 i64 u8)
     set(sources ${any_files})
     if(type MATCHES "^f")
-      list(APPEND sources ${float_files} ${attack_files} ${step_files})
+      list(APPEND sources ${float_files} ${method_files} ${direction_files}
+        ${projection_files} ${step_files})
     endif()
     if(sources)
       add_library(ops_${isa}_${type} OBJECT ${sources})
@@ -78,13 +78,10 @@ endfunction()
 
 set(all_table_files ${any_files} ${table_files})
 list_tables(cj_ops cj_op all_table_files "f32;f64" op_tables)
-set(attack_table_files ${attack_files})
-list(FILTER attack_table_files EXCLUDE REGEX "/project[a-z_0-9]*\\.c$") # projections, below
-list_tables(cj_directions cj_direction attack_table_files "f32;f64" direction_tables)
-set(projection_table_files ${attack_files})
-list(FILTER projection_table_files INCLUDE REGEX "/project[a-z_0-9]*\\.c$")
-list_tables(cj_projections cj_projection projection_table_files "f32;f64" projection_tables)
+list_tables(cj_methods cj_method method_files "f32;f64" method_tables)
+list_tables(cj_directions cj_direction direction_files "f32;f64" direction_tables)
+list_tables(cj_projections cj_projection projection_files "f32;f64" projection_tables)
 list_tables(cj_steps cj_step_kind step_files "f32;f64" step_tables)
-set(content "/* Written by cmake/isa.cmake. */\n#include \"attacks/attack.h\"\n#include \"ops/op.h\"\n\
-#include \"ops/tables.h\"\n#include \"plan/graph.h\"\n\n${op_tables}\n${direction_tables}\n${projection_tables}\n${step_tables}")
+set(content "/* Written by cmake/isa.cmake. */\n#include \"attacks/trial.h\"\n#include \"ops/op.h\"\n\
+#include \"ops/tables.h\"\n#include \"plan/graph.h\"\n\n${op_tables}\n${method_tables}\n${direction_tables}\n${projection_tables}\n${step_tables}")
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/tables.c CONTENT "${content}")

@@ -14,8 +14,7 @@
 typedef struct cj_direction {
   const char *name;
   int states; /* arrays of n elements kept from step to step, zero at the start */
-  int numbers;
-  void (*apply)(const double *num, int64_t n, const void *g, void *state, void *d);
+  void (*apply)(int64_t n, const void *g, void *state, void *d);
 } cj_direction;
 
 /* The set {||x - x0||_p <= eps} and lo <= x <= hi. eps may be INFINITY, lo and hi -INFINITY and

@@ -1,7 +1,8 @@
-/* find.c -- looks up directions and projections in the tables of the chosen instruction set. */
+/* find.c -- looks up methods, directions and projections in the tables of the chosen instruction
+ * set. */
 #include <string.h>
 
-#include "attacks/attack.h"
+#include "attacks/trial.h"
 #include "core/cpu.h"
 
 static cj_isa chosen_isa(void) {
@@ -9,6 +10,14 @@ static cj_isa chosen_isa(void) {
   cj_isa isa = CJ_BASE;
   if (known < 0) known = cj_isa_choose(&isa) == CJ_OK ? (int)isa : (int)CJ_BASE;
   return (cj_isa)known;
+}
+
+const cj_method *cj_method_find(const char *name, cj_dtype t) {
+  const cj_method *const *files = cj_methods_tables[chosen_isa()][t];
+  for (; *files; files++)
+    for (const cj_method *m = *files; m->name; m++)
+      if (strcmp(m->name, name) == 0) return m;
+  return NULL;
 }
 
 const cj_direction *cj_direction_find(const char *name, cj_dtype t) {

@@ -1,9 +1,10 @@
-/* loop.h -- the loop every gradient attack shares.
+/* loop.h -- the loop every attack shares.
  *
- * Samples are taken in chunks of a fixed number. In a chunk, each restart is: start, then `steps`
- * times (logits, gradient, direction, step, projection), then the logits of the last iterate, which
- * is a candidate too. Samples that are finished leave the chunk and cost nothing more. What happens
- * to a sample depends on nothing but the sample, its index and the options. */
+ * Samples are taken in chunks of a fixed number. The loop asks the oracle what the samples of a
+ * chunk want to know, all at once, and shows each sample's answer to the attack's method
+ * (trial.h), which says what it wants next. Samples that are finished leave the chunk and cost
+ * nothing more. What happens to a sample depends on nothing but the sample, its index and the
+ * options. */
 #ifndef CJ_LOOP_H
 #define CJ_LOOP_H
 
@@ -23,7 +24,8 @@ typedef enum cj_scale { CJ_SCALE_NONE, CJ_SCALE_LINF, CJ_SCALE_L2 } cj_scale;
 
 /* A direction made outside the core. `rows` samples go on; g is their gradient [rows, ...]. d,
  * empty, must become a tensor of the same sizes and type. from[j] is the place of sample j in the
- * call before (in the first call of a restart, step = 0, its place in g). */
+ * call before (in the first call of a restart, step = 0, its place among those that were active).
+ */
 typedef cj_status (*cj_direct)(void *self, int64_t step, int64_t rows, const int64_t *from,
                                const cj_tensor *g, cj_tensor *d);
 
@@ -32,9 +34,11 @@ typedef cj_status (*cj_watch)(void *self, int64_t step, int64_t rows, const int6
                               const cj_tensor *x);
 
 typedef struct cj_attack {
+  const char *method;    /* a method's name */
   const char *norm;      /* a projection's name */
-  const char *direction; /* a direction's name; NULL: direct */
-  const double *numbers; /* of the direction */
+  const char *direction; /* of the method "ascent": a direction's name; NULL: direct */
+  const double *numbers; /* of the method */
+  int64_t extras;        /* numbers the method gives for each sample besides its record */
   cj_direct direct;
   void *direct_self;
   cj_watch watch; /* may be NULL; only restart 0 is watched */
@@ -80,13 +84,26 @@ typedef struct cj_report {
   int64_t probabilities; /* clean inputs whose logits look like probabilities */
 } cj_report;
 
-/* Attacks the samples x [N, ...] (float, contiguous) with labels y[N], targets[N] (CJ_GOAL_GIVEN,
- * else NULL) and sample numbers index[N], which key the random streams. Fills x_adv (allocated,
- * contiguous, sizes and type of x), records[N] and, unless NULL, trace[steps + 1], and *report.
- * CJ_EARG for labels, targets or pixels out of range and for logits of clean inputs that are not
+/* N samples. */
+typedef struct cj_samples {
+  const cj_tensor *x;     /* [N, ...], float, contiguous */
+  const int64_t *y;       /* labels */
+  const int64_t *targets; /* of CJ_GOAL_GIVEN, else NULL */
+  const int64_t *index;   /* sample numbers, which key the random streams */
+  const double *radii;    /* radii that replace ball.eps, alpha in proportion; or NULL */
+} cj_samples;
+
+/* What the attack found, in memory of the caller. */
+typedef struct cj_findings {
+  cj_tensor *x_adv;   /* like x */
+  cj_record *records; /* [N] */
+  cj_step_sums *sums; /* [steps + 1], or NULL */
+  double *extra;      /* [N, extras]; may be NULL when there are none */
+  cj_report report;
+} cj_findings;
+
+/* CJ_EARG for labels, targets or pixels out of range and for logits of clean inputs that are not
  * finite; CJ_ESTOP when the user asked to stop; whatever the oracle reports. */
-cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_tensor *x, const int64_t *y,
-                        const int64_t *targets, const int64_t *index, cj_tensor *x_adv,
-                        cj_record *records, cj_step_sums *trace, cj_report *report);
+cj_status cj_attack_run(const cj_attack *a, cj_oracle *o, const cj_samples *in, cj_findings *out);
 
 #endif

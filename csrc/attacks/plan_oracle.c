@@ -73,11 +73,9 @@ typedef struct outcome { /* of one piece */
 typedef struct campaign {
   const cj_attack *a;
   cj_crew *crew;
-  const cj_tensor *x;
-  const int64_t *y, *targets, *index;
-  cj_tensor *x_adv;
-  cj_record *records;
-  cj_step_sums *sums; /* of the pieces of this round, [ROUND][steps + 1] */
+  const cj_samples *in;
+  cj_findings *out;
+  cj_step_sums *sums; /* of the pieces of this round, [ROUND][steps + 1]; NULL: not wanted */
   outcome *outcomes;
   int64_t piece, first;       /* samples of a piece; the round's first piece */
   atomic_int_fast64_t failed; /* the lowest piece of the round that failed */
@@ -93,18 +91,26 @@ static cj_tensor slice(const cj_tensor *t, int64_t from, int64_t rows) {
 }
 
 static cj_status attack_piece(campaign *c, int64_t number, cj_frame *frame, outcome *o) {
-  const int64_t from = (c->first + number) * c->piece, left = c->x->size[0] - from;
+  const int64_t from = (c->first + number) * c->piece, left = c->in->x->size[0] - from;
   const int64_t rows = left < c->piece ? left : c->piece;
-  const cj_tensor x = slice(c->x, from, rows);
-  cj_tensor x_adv = slice(c->x_adv, from, rows);
+  const cj_tensor x = slice(c->in->x, from, rows);
+  cj_tensor x_adv = slice(c->out->x_adv, from, rows);
   cj_attack a = *c->a;
   frame_oracle self = {.plan = c->crew->plan, .frame = frame};
   cj_oracle oracle = {&self, frame_logits, frame_pull, 0, 0};
+  const cj_samples in = {.x = &x,
+                         .y = c->in->y + from,
+                         .targets = c->in->targets ? c->in->targets + from : NULL,
+                         .index = c->in->index + from,
+                         .radii = c->in->radii ? c->in->radii + from : NULL};
+  cj_findings out = {.x_adv = &x_adv,
+                     .records = c->out->records + from,
+                     .sums = c->sums ? c->sums + number * (a.steps + 1) : NULL,
+                     .extra = c->out->extra ? c->out->extra + from * a.extras : NULL};
   a.batch = rows;
   a.first = from;
-  const cj_status status = cj_attack_run(
-      &a, &oracle, &x, c->y + from, c->targets ? c->targets + from : NULL, c->index + from, &x_adv,
-      c->records + from, c->sums + number * (a.steps + 1), &o->report);
+  const cj_status status = cj_attack_run(&a, &oracle, &in, &out);
+  o->report = out.report;
   o->passes[0] = oracle.forwards;
   o->passes[1] = oracle.backwards;
   return status;
@@ -128,75 +134,67 @@ static void run_piece(void *context, int64_t number) {
   note_failure(c, number);
 }
 
-/* Adds what the pieces of the round added up to, in their order. */
-static void merge(const campaign *c, int64_t pieces, cj_step_sums *sums, cj_report *report,
-                  int64_t passes[2]) {
-  for (int64_t p = 0; p < pieces; p++) {
-    const outcome *o = &c->outcomes[p];
-    report->classes = o->report.classes;
-    report->probabilities += o->report.probabilities;
-    passes[0] += o->passes[0];
-    passes[1] += o->passes[1];
-    for (int64_t s = 0; sums && s <= c->a->steps; s++) {
-      const cj_step_sums *add = &c->sums[p * (c->a->steps + 1) + s];
-      sums[s].samples += add->samples;
-      sums[s].correct += add->correct;
-      sums[s].zeros += add->zeros;
-      sums[s].loss += add->loss;
-    }
+static void add_sums(cj_step_sums *sums, const cj_step_sums *add, int64_t count) {
+  for (int64_t s = 0; s < count; s++) {
+    sums[s].samples += add[s].samples;
+    sums[s].correct += add[s].correct;
+    sums[s].zeros += add[s].zeros;
+    sums[s].loss += add[s].loss;
   }
 }
 
-static cj_status run_round(campaign *c, int64_t pieces, cj_step_sums *sums, cj_report *report,
-                           int64_t passes[2]) {
+/* Adds what the pieces of the round added up to, in their order. */
+static void merge(const campaign *c, int64_t pieces, int64_t passes[2]) {
+  const int64_t each = c->a->steps + 1;
+  for (int64_t p = 0; p < pieces; p++) {
+    const outcome *o = &c->outcomes[p];
+    c->out->report.classes = o->report.classes;
+    c->out->report.probabilities += o->report.probabilities;
+    passes[0] += o->passes[0];
+    passes[1] += o->passes[1];
+    if (c->sums) add_sums(c->out->sums, c->sums + p * each, each);
+  }
+}
+
+static cj_status run_round(campaign *c, int64_t pieces, int64_t passes[2]) {
   memset(c->outcomes, 0, (size_t)pieces * sizeof *c->outcomes);
   atomic_store(&c->failed, INT64_MAX);
   cj_parallel(pieces, run_piece, c);
   if (cj_stop_requested()) return cj_fail(CJ_ESTOP, "interrupted");
   const int64_t failed = atomic_load(&c->failed);
   if (failed < pieces) return cj_fail(c->outcomes[failed].status, "%s", c->outcomes[failed].text);
-  merge(c, pieces, sums, report, passes);
+  merge(c, pieces, passes);
   return CJ_OK;
 }
 
-static cj_status run_rounds(campaign *c, int64_t pieces, cj_step_sums *sums, cj_report *report,
-                            int64_t passes[2]) {
+static cj_status run_rounds(campaign *c, int64_t pieces, int64_t passes[2]) {
   const size_t each = (size_t)(c->a->steps + 1), most = (size_t)(pieces < ROUND ? pieces : ROUND);
   cj_status status = CJ_OK;
-  c->sums = cj_alloc(most * each * sizeof *c->sums);
+  if (c->out->sums) c->sums = cj_alloc(most * each * sizeof *c->sums);
   c->outcomes = cj_alloc(most * sizeof *c->outcomes);
-  if (!c->sums || !c->outcomes)
+  if ((c->out->sums && !c->sums) || !c->outcomes)
     status = cj_fail(CJ_EMEM, "no memory for %lld steps", (long long)c->a->steps);
   for (c->first = 0; status == CJ_OK && c->first < pieces; c->first += ROUND) {
     const int64_t left = pieces - c->first;
-    status = run_round(c, left < ROUND ? left : ROUND, sums, report, passes);
+    status = run_round(c, left < ROUND ? left : ROUND, passes);
   }
   cj_free(c->sums);
   cj_free(c->outcomes);
   return status;
 }
 
-cj_status cj_attack_run_planned(const cj_attack *a, cj_crew *crew, const cj_tensor *x,
-                                const int64_t *y, const int64_t *targets, const int64_t *index,
-                                cj_tensor *x_adv, cj_record *records, cj_step_sums *sums,
-                                cj_report *report, int64_t passes[2]) {
-  const int64_t n = x->size[0];
-  campaign c = {.a = a,
-                .crew = crew,
-                .x = x,
-                .y = y,
-                .targets = targets,
-                .index = index,
-                .x_adv = x_adv,
-                .records = records,
-                .piece = cj_crew_piece(crew, n)};
+cj_status cj_attack_run_planned(const cj_attack *a, cj_crew *crew, const cj_samples *in,
+                                cj_findings *out, int64_t passes[2]) {
+  const int64_t n = in->x->size[0];
+  campaign c = {.a = a, .crew = crew, .in = in, .out = out, .piece = cj_crew_piece(crew, n)};
   passes[0] = passes[1] = 0;
   if (n == 0) return CJ_OK;
-  CJ_TRY(cj_attack_check_box(x, &a->ball)); /* of all samples before anything else, as ever */
-  if (sums) memset(sums, 0, (size_t)(a->steps + 1) * sizeof *sums);
+  CJ_TRY(cj_attack_check_box(in->x, &a->ball)); /* of all samples before anything else, as ever */
+  if (out->sums) memset(out->sums, 0, (size_t)(a->steps + 1) * sizeof *out->sums);
+  out->report = (cj_report){0};
   const int64_t pieces = (n + c.piece - 1) / c.piece;
   CJ_TRY(cj_crew_ready(crew, pieces));
-  return run_rounds(&c, pieces, sums, report, passes);
+  return run_rounds(&c, pieces, passes);
 }
 
 /* --- many frames as one oracle -----------------------------------------------------------------

@@ -7,13 +7,11 @@
 #include "plan/crew.h"
 
 /* As cj_attack_run on an oracle that is crew's plan. The samples are cut into pieces of a few; a
- * thread takes a piece through all restarts and steps before it takes the next, so memory does not
- * grow with the samples. a->direction must be given and a->watch absent. passes: samples that went
- * forward and backward. */
-cj_status cj_attack_run_planned(const cj_attack *a, cj_crew *crew, const cj_tensor *x,
-                                const int64_t *y, const int64_t *targets, const int64_t *index,
-                                cj_tensor *x_adv, cj_record *records, cj_step_sums *sums,
-                                cj_report *report, int64_t passes[2]);
+ * thread takes a piece from start to end before it takes the next, so memory does not grow with the
+ * samples. a->direct and a->watch must be absent. passes: samples that went forward and backward.
+ */
+cj_status cj_attack_run_planned(const cj_attack *a, cj_crew *crew, const cj_samples *in,
+                                cj_findings *out, int64_t passes[2]);
 
 /* An oracle for any number of samples at a time: each piece of them has a frame of its own, so that
  * pulls can follow. For attacks whose directions are made outside the core. */

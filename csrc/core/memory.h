@@ -8,6 +8,11 @@
 
 enum { CJ_ALIGN = 64 };
 
+/* bytes, rounded up to the boundary. */
+static inline size_t cj_aligned(size_t bytes) {
+  return (bytes + CJ_ALIGN - 1) / CJ_ALIGN * CJ_ALIGN;
+}
+
 /* bytes of uninitialised memory on a 64-byte boundary, or NULL. bytes = 0 gives a valid block.
  * Any thread. Blocks of 32 KiB and more are kept for reuse when freed, because giving them back to
  * the system costs a page fault per 4 KiB at the next step. */

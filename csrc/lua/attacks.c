@@ -1,203 +1,10 @@
-/* attacks.c -- attacks called from Lua: an oracle made of a Lua model, and records as Lua tables.
- *
- * The attack loop is plain C and calls back into Lua through protected calls; an error in a
- * callback is kept, the loop gives its memory back and returns CJ_ECALL, and only then is the error
- * raised again. What callbacks need stands in a table of the registry, which a userdata gives back.
- */
-#include "lua/binding.h"
-
+/* attacks.c -- attacks called from Lua: options into settings of the loop, records into tables. */
 #include <math.h>
 #include <string.h>
 
-#include "attacks/loop.h"
-#include "attacks/plan_oracle.h"
+#include "attacks/trial.h"
+#include "lua/attack_job.h"
 #include "lua/plan.h"
-
-/* Places in the job's table. */
-enum { MODEL = 1, DIRECTION, WATCH, GRAD, LEAF, LOGITS };
-
-typedef struct job {
-  lua_State *L;
-  int ref;
-  const char *name; /* of the attack, for messages; the options table keeps it */
-  int64_t rows;     /* samples in the last call of the direction */
-  /* Arguments of the callback that is running. */
-  const cj_tensor *in;
-  cj_tensor *out;
-  bool flag;
-  int64_t step, count;
-  const int64_t *list;
-  cj_batch_oracle frames; /* of a plan with callbacks */
-} job;
-
-static const char job_key = 0; /* registry key of the metatable that gives jobs back */
-
-/* What the model left on the tape, and the memory of a plan, go now. */
-static void end_job(lua_State *L, job *j) {
-  luaL_unref(L, LUA_REGISTRYINDEX, j->ref);
-  j->ref = LUA_NOREF;
-  cj_batch_oracle_drop(&j->frames);
-}
-
-static int l_job_gc(lua_State *L) {
-  job *j = lua_touserdata(L, 1);
-  end_job(L, j);
-  return 0;
-}
-
-/* Runs a function of the job's table protected: f finds the job at index 1, its table at 2. */
-static cj_status callback(job *j, lua_CFunction f, const char *what) {
-  const bool was = cj_grad_enabled();
-  const int failed = lua_cpcall(j->L, f, j);
-  cj_grad_enable(was);
-  return failed ? keep_error(j->L, what) : CJ_OK;
-}
-
-static job *enter(lua_State *L) {
-  job *j = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, j->ref);
-  return j;
-}
-
-/* --- the oracle --------------------------------------------------------------------------------
- */
-
-static int run_logits(lua_State *L) {
-  job *j = enter(L);
-  cj_grad_enable(j->flag);
-  lua_rawgeti(L, 2, MODEL);
-  cj_tensor *x = push_tensor(L);
-  cj_tensor_detach(x, j->in);
-  tell_gc(L, x->storage->bytes);
-  if (j->flag) check_status(L, cj_require_grad(x, true));
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, 2, LEAF);
-  const uint32_t version = j->in->storage->version;
-  lua_call(L, 1, 1);
-  if (j->in->storage->version != version)
-    raise_error(L, "%s: the model changed its input in place; let it work on x:clone()", j->name);
-  const cj_tensor *z = check_tensor(L, -1, j->name, "the model's result");
-  check_status(L, cj_tensor_pack(j->out, z));
-  if (!j->flag) lua_pushnil(L);
-  lua_rawseti(L, 2, LOGITS);
-  return 0;
-}
-
-static cj_status oracle_logits(void *self, const cj_tensor *x, bool pulls, cj_tensor *z) {
-  job *j = self;
-  j->in = x;
-  j->out = z;
-  j->flag = pulls;
-  return callback(j, run_logits, "the model");
-}
-
-/* Leaves the gradient with the core alone: nothing else may look at it. */
-static int run_pull(lua_State *L) {
-  job *j = enter(L);
-  lua_rawgeti(L, 2, LOGITS);
-  lua_rawgeti(L, 2, LEAF);
-  const cj_tensor *z = test_tensor(L, 3), *x = test_tensor(L, 4);
-  if (!z->node) /* the logits do not depend on x */
-    check_status(L, cj_tensor_zeros(j->out, x->dtype, x->ndim, x->size));
-  else {
-    lua_rawgeti(L, 2, GRAD);
-    lua_pushvalue(L, 3);
-    lua_createtable(L, 1, 0);
-    lua_pushvalue(L, 4);
-    lua_rawseti(L, -2, 1);
-    cj_tensor_detach(push_tensor(L), j->in);
-    lua_pushboolean(L, j->flag);
-    lua_call(L, 4, 1);
-    lua_rawgeti(L, -1, 1);
-    cj_tensor *gx = check_tensor(L, -1, "attack", "the gradient");
-    cj_tensor_detach(j->out, gx);
-    cj_tensor_drop(gx);
-  }
-  if (j->flag) return 0;
-  lua_pushnil(L);
-  lua_rawseti(L, 2, LOGITS);
-  lua_pushnil(L);
-  lua_rawseti(L, 2, LEAF);
-  return 0;
-}
-
-static cj_status oracle_pull(void *self, const cj_tensor *gz, bool keep, cj_tensor *gx) {
-  job *j = self;
-  j->in = gz;
-  j->out = gx;
-  j->flag = keep;
-  return callback(j, run_pull, "the model's gradient");
-}
-
-/* --- directions and watchers -------------------------------------------------------------------
- */
-
-/* Pushes the list of places, counted from 1; nil when the samples are those of the call before. */
-static void push_places(lua_State *L, const job *j) {
-  bool same = j->step == 0 || j->count == j->rows;
-  for (int64_t k = 0; same && j->step > 0 && k < j->count; k++) same = j->list[k] == k;
-  if (same) {
-    lua_pushnil(L);
-    return;
-  }
-  cj_tensor *t = push_new(L, CJ_I64, 1, &j->count);
-  for (int64_t k = 0; k < j->count; k++) ((int64_t *)t->data)[k] = j->list[k] + 1;
-}
-
-/* direction(g, step, places): step counts from 0; places as above. */
-static int run_direct(lua_State *L) {
-  job *j = enter(L);
-  char want[CJ_SHAPE_TEXT], text[GOT_TEXT];
-  lua_rawgeti(L, 2, DIRECTION);
-  cj_tensor *g = push_tensor(L);
-  cj_tensor_share(g, j->in);
-  tell_gc(L, g->storage->bytes);
-  lua_pushnumber(L, (double)j->step);
-  push_places(L, j);
-  j->rows = j->count;
-  lua_call(L, 3, 1);
-  const cj_tensor *d = test_tensor(L, -1);
-  if (!d || !d->storage || d->dtype != j->in->dtype || !cj_same_shape(d, j->in))
-    raise_error(L, "%s: expected a %s tensor %s, like the gradient, for the direction, got %s",
-                j->name, cj_dtype_name(j->in->dtype), cj_shape_text(want, j->in), got(L, -1, text));
-  check_status(L, cj_tensor_pack(j->out, d));
-  return 0;
-}
-
-static cj_status direct(void *self, int64_t step, int64_t rows, const int64_t *from,
-                        const cj_tensor *g, cj_tensor *d) {
-  job *j = self;
-  j->in = g;
-  j->out = d;
-  j->step = step;
-  j->count = rows;
-  j->list = from;
-  return callback(j, run_direct, "the direction");
-}
-
-/* watch(step, x, rows): rows int64 [B], counted from 1, of the attacked tensor. */
-static int run_watch(lua_State *L) {
-  job *j = enter(L);
-  lua_rawgeti(L, 2, WATCH);
-  lua_pushnumber(L, (double)j->step);
-  cj_tensor *x = push_tensor(L);
-  cj_tensor_detach(x, j->in);
-  tell_gc(L, x->storage->bytes);
-  cj_tensor *rows = push_new(L, CJ_I64, 1, &j->count);
-  for (int64_t k = 0; k < j->count; k++) ((int64_t *)rows->data)[k] = j->list[k] + 1;
-  lua_call(L, 3, 0);
-  return 0;
-}
-
-static cj_status watch(void *self, int64_t step, int64_t rows, const int64_t *sample,
-                       const cj_tensor *x) {
-  job *j = self;
-  j->in = x;
-  j->step = step;
-  j->count = rows;
-  j->list = sample;
-  return callback(j, run_watch, "the watcher");
-}
 
 /* --- options -----------------------------------------------------------------------------------
  */
@@ -245,6 +52,7 @@ static void read_options(lua_State *L, cj_attack *a) {
   static const char *const goals[] = {"away", "given", "least", "second", "random", "label", NULL};
   static const char *const scales[] = {"none", "linf", "l2", NULL};
   const int64_t limit = INT64_C(1) << 53;
+  a->method = option_text(L, "method", "ascent");
   a->norm = option_text(L, "norm", "linf");
   a->direction = option_text(L, "direction", NULL);
   a->ball.eps = option_number(L, "eps");
@@ -254,6 +62,7 @@ static void read_options(lua_State *L, cj_attack *a) {
   a->steps = option_count(L, "steps", 0, 1000000); /* each has a line in the trace */
   a->restarts = option_count(L, "restarts", 1, limit);
   a->batch = option_count(L, "batch", 1, limit);
+  a->extras = option_count(L, "extras", 0, 1000000);
   a->seed = (uint64_t)option_count(L, "seed", 0, limit);
   a->random_start = option_flag(L, "random");
   a->every = option_flag(L, "every");
@@ -262,6 +71,28 @@ static void read_options(lua_State *L, cj_attack *a) {
   a->goal = (cj_goal)option_choice(L, "goal", goals);
   a->scale = (cj_scale)option_choice(L, "scale", scales);
   check_status(L, cj_loss_parse(&a->loss, option_text(L, "loss", "ce")));
+}
+
+/* The method's numbers in the order of its names, from the option `numbers`, in a userdata that is
+ * left on the stack. */
+static const cj_method *push_numbers(lua_State *L, cj_attack *a, cj_dtype type) {
+  const cj_method *m = cj_method_find(a->method, type);
+  int count = 0;
+  if (!m) raise_error(L, "attack: unknown method \"%s\"", a->method);
+  while (m->numbers[count]) count++;
+  double *numbers = lua_newuserdata(L, (size_t)(count + 1) * sizeof *numbers);
+  lua_getfield(L, OPTIONS, "numbers");
+  for (int i = 0; i < count; i++) {
+    if (lua_istable(L, -1))
+      lua_getfield(L, -1, m->numbers[i]);
+    else
+      lua_pushnil(L);
+    numbers[i] = check_number(L, -1, "attack", m->numbers[i]);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  a->numbers = numbers;
+  return m;
 }
 
 /* --- records -----------------------------------------------------------------------------------
@@ -370,62 +201,88 @@ static bool flushes_to_zero(void) {
   return tiny * 0.01F == 0;
 }
 
-/* A contiguous int64 list of n numbers from the tensor at index i, pushed; NULL for nil. */
-static const int64_t *push_list(lua_State *L, int i, const char *name, int64_t n) {
-  char text[GOT_TEXT];
-  const cj_tensor *t = opt_tensor(L, i, "attack", name);
-  if (!t) {
-    lua_pushnil(L);
-    return NULL;
-  }
-  if (t->dtype != CJ_I64 || t->ndim != 1 || t->size[0] != n)
-    raise_error(L, "attack: expected an int64 tensor [%lld] for %s, got %s", (long long)n, name,
-                got(L, i, text));
-  cj_tensor *packed = push_tensor(L);
-  check_status(L, cj_tensor_pack(packed, t));
-  return packed->data;
-}
-
 /* Numbers 0..n-1 where no sample numbers were given. */
 static const int64_t *push_index(lua_State *L, int i, int64_t n) {
-  const int64_t *given = push_list(L, i, "index", n);
+  const int64_t *given = push_list(L, i, "attack", "index", CJ_I64, n);
   if (given) return given;
   cj_tensor *t = push_new(L, CJ_I64, 1, &n);
   for (int64_t k = 0; k < n; k++) ((int64_t *)t->data)[k] = k;
   return t->data;
 }
 
-/* The job with its table { model, direction, watch, grad }, on top of the stack. */
-static job *push_job(lua_State *L) {
-  job *j = lua_newuserdata(L, sizeof *j);
-  memset(j, 0, sizeof *j);
-  j->L = L;
-  j->ref = LUA_NOREF;
-  lua_pushlightuserdata(L, (void *)&job_key);
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  lua_setmetatable(L, -2);
-  lua_createtable(L, 6, 0);
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, MODEL);
-  lua_pushvalue(L, 7);
-  lua_rawseti(L, -2, DIRECTION);
-  lua_pushvalue(L, 8);
-  lua_rawseti(L, -2, WATCH);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_rawseti(L, -2, GRAD);
-  j->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  return j;
+/* What the loop fills, in userdata and tensors that are left on the stack. */
+static cj_findings push_findings(lua_State *L, const cj_attack *a, const cj_tensor *x,
+                                 bool traced) {
+  const int64_t n = x->size[0], size[2] = {n, a->extras};
+  cj_findings f = {.records = lua_newuserdata(L, ((size_t)n + 1) * sizeof *f.records)};
+  if (traced) {
+    f.sums = lua_newuserdata(L, ((size_t)a->steps + 1) * sizeof *f.sums);
+    memset(f.sums, 0, ((size_t)a->steps + 1) * sizeof *f.sums);
+  }
+  if (a->extras) f.extra = push_new(L, CJ_F64, 2, size)->data;
+  f.x_adv = push_new(L, x->dtype, x->ndim, x->size);
+  return f;
 }
 
-/* attack_run(model, x, y, targets, index, options, direction, watch, plan)
- *   -> x_adv, columns, trace, { classes, probabilities, forwards, backwards (samples), planned,
- *   flush_to_zero }
- * y, targets, index: int64 [N]; targets and index may be nil, so may direction and watch. plan: the
- * model compiled, or nil. */
+/* Runs the loop: piece by piece on a plan where nothing has to be called back, else in chunks. */
+static void run_loop(lua_State *L, cj_attack *a, cj_crew *crew, const cj_samples *in,
+                     cj_findings *out, int64_t passes[2]) {
+  const attack_places at = {1, 7, 8, lua_upvalueindex(1)};
+  attack_job *j = push_attack_job(L, &at);
+  cj_status status;
+  j->name = option_text(L, "name", "attack");
+  a->direct_self = a->watch_self = j;
+  if (crew && !a->direct && !a->watch)
+    status = cj_attack_run_planned(a, crew, in, out, passes);
+  else {
+    cj_oracle oracle = crew ? cj_batch_oracle_open(&j->frames, crew) : attack_job_oracle(j);
+    status = cj_attack_run(a, &oracle, in, out);
+    passes[0] = oracle.forwards;
+    passes[1] = oracle.backwards;
+  }
+  end_attack_job(L, j);
+  if (status == CJ_EARG || status == CJ_ESHAPE || status == CJ_EDTYPE)
+    raise_error(L, "%s: %s", j->name, cj_errmsg());
+  check_status(L, status);
+  lua_pop(L, 1);
+}
+
+static void push_report(lua_State *L, const cj_report *report, const int64_t passes[2],
+                        bool planned) {
+  lua_createtable(L, 0, 6);
+  set_count(L, "classes", (double)report->classes);
+  set_count(L, "probabilities", (double)report->probabilities);
+  set_count(L, "forwards", (double)passes[0]);
+  set_count(L, "backwards", (double)passes[1]);
+  lua_pushboolean(L, planned);
+  lua_setfield(L, -2, "planned");
+  lua_pushboolean(L, flushes_to_zero());
+  lua_setfield(L, -2, "flush_to_zero");
+}
+
+static cj_samples push_samples(lua_State *L, const cj_attack *a, const cj_tensor *x) {
+  const int64_t n = x->size[0];
+  cj_samples in = {.y = push_list(L, 3, "attack", "y", CJ_I64, n),
+                   .targets = push_list(L, 4, "attack", "targets", CJ_I64, n)};
+  if (!in.y) raise_error(L, "attack: expected an int64 tensor [%lld] for y, got nil", (long long)n);
+  if (a->goal == CJ_GOAL_GIVEN && !in.targets) raise_error(L, "attack: expected targets, got nil");
+  in.index = push_index(L, 5, n);
+  in.radii = push_list(L, 10, "attack", "radii", CJ_F64, n);
+  cj_tensor *packed = push_tensor(L);
+  check_status(L, cj_tensor_pack(packed, x));
+  in.x = packed;
+  return in;
+}
+
+/* attack_run(model, x, y, targets, index, options, direction, watch, plan, radii)
+ *   -> x_adv, columns, trace or nil, { classes, probabilities, forwards, backwards (samples),
+ *   planned, flush_to_zero }, extra [N, extras] or nil
+ * y, targets, index: int64 [N], radii: float64 [N]; all but y may be nil, so may direction and
+ * watch. plan: the model compiled, or nil. */
 static int l_run(lua_State *L) {
   cj_attack a = {0};
   char text[GOT_TEXT];
-  lua_settop(L, 9);
+  lua_settop(L, 10);
   const cj_tensor *x = check_tensor(L, 2, "attack", "x");
   luaL_checktype(L, OPTIONS, LUA_TTABLE);
   if (!cj_dtype_float(x->dtype) || x->ndim < 2)
@@ -433,179 +290,33 @@ static int l_run(lua_State *L) {
   check_look(L, x);
   cj_crew *crew = lua_isnil(L, 9) ? NULL : check_pulls(L, 9);
   if (crew) check_batch(L, 2, crew->plan);
-  const int64_t n = x->size[0];
   read_options(L, &a);
-  if (!a.direction) a.direct = direct;
-  if (!lua_isnil(L, 8)) a.watch = watch;
-  const int64_t *y = push_list(L, 3, "y", n), *targets = push_list(L, 4, "targets", n);
-  if (!y) raise_error(L, "attack: expected an int64 tensor [%lld] for y, got nil", (long long)n);
-  if (a.goal == CJ_GOAL_GIVEN && !targets) raise_error(L, "attack: expected targets, got nil");
-  const int64_t *index = push_index(L, 5, n);
-  cj_tensor *packed = push_tensor(L);
-  check_status(L, cj_tensor_pack(packed, x));
-  cj_record *records = lua_newuserdata(L, ((size_t)n + 1) * sizeof *records);
-  cj_step_sums *trace = lua_newuserdata(L, ((size_t)a.steps + 1) * sizeof *trace);
-  memset(trace, 0, ((size_t)a.steps + 1) * sizeof *trace);
-  job *j = push_job(L);
-  j->name = option_text(L, "name", "attack");
-  a.direct_self = a.watch_self = j;
-  cj_report report = {0};
+  if (!lua_isnil(L, 7)) a.direct = attack_job_direct;
+  if (!lua_isnil(L, 8)) a.watch = attack_job_watch;
+  const cj_method *method = push_numbers(L, &a, x->dtype);
+  const cj_samples in = push_samples(L, &a, x);
+  const int extra = lua_gettop(L) + (method->traced ? 3 : 2); /* where push_findings leaves it */
+  cj_findings out = push_findings(L, &a, x, method->traced);
+  const int x_adv = lua_gettop(L);
   int64_t passes[2] = {0, 0};
-  cj_tensor *x_adv = push_new(L, x->dtype, x->ndim, x->size);
-  cj_status status;
-  if (crew && a.direction && !a.watch)
-    status = cj_attack_run_planned(&a, crew, packed, y, targets, index, x_adv, records, trace,
-                                   &report, passes);
-  else {
-    cj_oracle oracle = crew ? cj_batch_oracle_open(&j->frames, crew)
-                            : (cj_oracle){j, oracle_logits, oracle_pull, 0, 0};
-    status = cj_attack_run(&a, &oracle, packed, y, targets, index, x_adv, records, trace, &report);
-    passes[0] = oracle.forwards;
-    passes[1] = oracle.backwards;
-  }
-  end_job(L, j);
-  const bool misuse = status == CJ_EARG || status == CJ_ESHAPE || status == CJ_EDTYPE;
-  if (misuse) raise_error(L, "%s: %s", j->name, cj_errmsg());
-  check_status(L, status);
-  push_records(L, records, n);
-  push_trace(L, trace, a.steps + 1);
-  lua_createtable(L, 0, 4);
-  set_count(L, "classes", (double)report.classes);
-  set_count(L, "probabilities", (double)report.probabilities);
-  set_count(L, "forwards", (double)passes[0]);
-  set_count(L, "backwards", (double)passes[1]);
-  lua_pushboolean(L, crew != NULL);
-  lua_setfield(L, -2, "planned");
-  lua_pushboolean(L, flushes_to_zero());
-  lua_setfield(L, -2, "flush_to_zero");
-  return 4;
+  run_loop(L, &a, crew, &in, &out, passes);
+  lua_pushvalue(L, x_adv);
+  push_records(L, out.records, x->size[0]);
+  if (out.sums)
+    push_trace(L, out.sums, a.steps + 1);
+  else
+    lua_pushnil(L);
+  push_report(L, &out.report, passes, crew != NULL);
+  if (out.extra)
+    lua_pushvalue(L, extra);
+  else
+    lua_pushnil(L);
+  return 5;
 }
-
-/* --- parts, for tests and for other attacks -----------------------------------------------------
- */
-
-/* attack_loss(kind, z, y, target or nil) -> value, { slope ... }: of one sample; z a list of K
- * logits, y and target labels from 0. */
-static int l_loss(lua_State *L) {
-  cj_loss kind;
-  check_status(L, cj_loss_parse(&kind, check_text(L, 1, "attack_loss", "kind", NULL)));
-  luaL_checktype(L, 2, LUA_TTABLE);
-  const int64_t classes = (int64_t)lua_objlen(L, 2);
-  if (classes < 2) raise_error(L, "attack_loss: expected at least 2 logits");
-  const int64_t y = check_integer(L, 3, "attack_loss", "y", 0, classes - 1);
-  const int64_t target =
-      lua_isnoneornil(L, 4) ? -1 : check_integer(L, 4, "attack_loss", "target", 0, classes - 1);
-  double *z = lua_newuserdata(L, (size_t)(2 * classes) * sizeof(double)), *slope = z + classes;
-  for (int64_t k = 0; k < classes; k++) {
-    lua_rawgeti(L, 2, (int)k + 1);
-    z[k] = check_number(L, -1, "attack_loss", "a logit");
-    lua_pop(L, 1);
-  }
-  lua_pushnumber(L, cj_loss_value(kind, classes, z, y, target, slope));
-  lua_createtable(L, (int)classes, 0);
-  for (int64_t k = 0; k < classes; k++) {
-    lua_pushnumber(L, slope[k]);
-    lua_rawseti(L, -2, (int)k + 1);
-  }
-  return 2;
-}
-
-/* attack_project(norm, x0, v, eps, low, high) -> the projection of x0 + v, for one sample (tensors
- * of any equal shape and float type). */
-static int l_project(lua_State *L) {
-  char text[GOT_TEXT];
-  const char *norm = check_text(L, 1, "attack_project", "norm", NULL);
-  const cj_tensor *x0 = check_tensor(L, 2, "attack_project", "x0");
-  check_look(L, x0);
-  const cj_tensor *v = check_tensor(L, 3, "attack_project", "v");
-  const cj_ball ball = {check_number(L, 4, "attack_project", "eps"),
-                        check_number(L, 5, "attack_project", "low"),
-                        check_number(L, 6, "attack_project", "high")};
-  const cj_projection *p = cj_projection_find(norm, x0->dtype);
-  if (!p) raise_error(L, "attack_project: no projection \"%s\" for %s", norm, got(L, 2, text));
-  if (v->dtype != x0->dtype || !cj_same_shape(v, x0))
-    raise_error(L, "attack_project: expected v like x0, got %s", got(L, 3, text));
-  cj_tensor *from = push_tensor(L), *step = push_tensor(L);
-  check_status(L, cj_tensor_pack(from, x0));
-  check_status(L, cj_tensor_pack(step, v));
-  const int64_t n = cj_numel(x0);
-  void *scratch = lua_newuserdata(L, (size_t)n * p->scratch + 64);
-  cj_tensor *out = push_new(L, x0->dtype, x0->ndim, x0->size);
-  p->move(&ball, n, 1, step->data, from->data, from->data, out->data, scratch);
-  return 1;
-}
-
-/* attack_rows(t, places) -> the slices of t's first dimension at the places (int64 [M], from 1), in
- * memory of their own. */
-static int l_rows(lua_State *L) {
-  char text[GOT_TEXT];
-  const cj_tensor *t = check_tensor(L, 1, "attack_rows", "t");
-  check_look(L, t);
-  const int64_t *places = NULL;
-  const cj_tensor *list = check_tensor(L, 2, "attack_rows", "places");
-  if (t->ndim < 1)
-    raise_error(L, "attack_rows: expected a tensor [N, ...], got %s", got(L, 1, text));
-  if (list->ndim < 1) raise_error(L, "attack_rows: expected a list, got %s", got(L, 2, text));
-  places = push_list(L, 2, "places", list->size[0]);
-  cj_tensor *packed = push_tensor(L);
-  check_status(L, cj_tensor_pack(packed, t));
-  int64_t size[CJ_MAX_DIMS];
-  memcpy(size, t->size, sizeof size);
-  size[0] = list->size[0];
-  cj_tensor *y = push_new(L, t->dtype, t->ndim, size);
-  const size_t bytes =
-      t->size[0] ? (size_t)(cj_numel(t) / t->size[0]) * cj_dtype_bytes(t->dtype) : 0;
-  for (int64_t k = 0; k < size[0]; k++) {
-    if (places[k] < 1 || places[k] > t->size[0])
-      raise_error(L, "attack_rows: expected places in 1..%lld, got %lld", (long long)t->size[0],
-                  (long long)places[k]);
-    memcpy((char *)y->data + (size_t)k * bytes,
-           (const char *)packed->data + (size_t)(places[k] - 1) * bytes, bytes);
-  }
-  return 1;
-}
-
-/* attack_direct(name, g) -> the direction of each row of g [B, ...]; without numbers and memory. */
-static int l_direct(lua_State *L) {
-  const char *name = check_text(L, 1, "attack_direct", "name", NULL);
-  const cj_tensor *g = check_tensor(L, 2, "attack_direct", "g");
-  check_look(L, g);
-  const cj_direction *d = cj_direction_find(name, g->dtype);
-  if (!d || d->states || d->numbers || g->ndim < 1 || g->size[0] < 1)
-    raise_error(L, "attack_direct: no direction \"%s\" of a batch of gradients alone", name);
-  cj_tensor *packed = push_tensor(L);
-  check_status(L, cj_tensor_pack(packed, g));
-  cj_tensor *y = push_new(L, g->dtype, g->ndim, g->size);
-  const int64_t n = cj_numel(g) / g->size[0];
-  const size_t bytes = (size_t)n * cj_dtype_bytes(g->dtype);
-  for (int64_t k = 0; k < g->size[0]; k++)
-    d->apply(NULL, n, (char *)packed->data + (size_t)k * bytes, NULL,
-             (char *)y->data + (size_t)k * bytes);
-  return 1;
-}
-
-/* attack_directions() -> the names of the directions the core knows. */
-static int l_directions(lua_State *L) {
-  const char *name;
-  lua_newtable(L);
-  for (int i = 0; (name = cj_direction_name(i)); i++) {
-    lua_pushstring(L, name);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 1;
-}
-
-static const luaL_Reg functions[] = {
-    {"attack_loss", l_loss},     {"attack_project", l_project},       {"attack_rows", l_rows},
-    {"attack_direct", l_direct}, {"attack_directions", l_directions}, {NULL, NULL}};
 
 void open_attacks(lua_State *L) {
-  lua_pushlightuserdata(L, (void *)&job_key);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_job_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_rawset(L, LUA_REGISTRYINDEX);
-  set_functions(L, functions);
+  open_attack_jobs(L);
+  open_attack_parts(L);
   lua_getfield(L, -1, "grad");
   lua_pushcclosure(L, l_run, 1);
   lua_setfield(L, -2, "attack_run");

@@ -60,6 +60,10 @@ cj_tensor *test_tensor(lua_State *L, int i);
 cj_tensor *check_tensor(lua_State *L, int i, const char *fn, const char *name);
 /* As check_tensor, NULL for nil or nothing. */
 cj_tensor *opt_tensor(lua_State *L, int i, const char *fn, const char *name);
+/* Pushes a packed copy of the tensor [n] at index i and gives its elements; pushes nil and gives
+ * NULL for nil or nothing. */
+const void *push_list(lua_State *L, int i, const char *fn, const char *name, cj_dtype dtype,
+                      int64_t n);
 /* Pushes an empty tensor, whose __gc owns what is put into it. */
 cj_tensor *push_tensor(lua_State *L);
 /* Pushes a tensor of its own memory, undefined content; retries after a collection. fn is named
@@ -121,6 +125,7 @@ void open_system(lua_State *L);
 void open_interrupt(lua_State *L);
 void open_io(lua_State *L);
 void open_attacks(lua_State *L);
+void open_attack_parts(lua_State *L);
 void open_plan(lua_State *L);
 
 #endif

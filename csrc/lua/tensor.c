@@ -33,6 +33,22 @@ cj_tensor *opt_tensor(lua_State *L, int i, const char *fn, const char *name) {
   return lua_isnoneornil(L, i) ? NULL : check_tensor(L, i, fn, name);
 }
 
+const void *push_list(lua_State *L, int i, const char *fn, const char *name, cj_dtype dtype,
+                      int64_t n) {
+  char text[GOT_TEXT];
+  const cj_tensor *t = opt_tensor(L, i, fn, name);
+  if (!t) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  if (t->dtype != dtype || t->ndim != 1 || t->size[0] != n)
+    raise_error(L, "%s: expected a %s tensor [%lld] for %s, got %s", fn, cj_dtype_name(dtype),
+                (long long)n, name, got(L, i, text));
+  cj_tensor *packed = push_tensor(L);
+  check_status(L, cj_tensor_pack(packed, t));
+  return packed->data;
+}
+
 cj_tensor *push_tensor(lua_State *L) {
   box *b = lua_newuserdata(L, sizeof *b);
   memset(b, 0, sizeof *b);

@@ -72,7 +72,8 @@ static cj_tensor halves(cj_dtype dtype, int64_t rows) {
 }
 
 static cj_attack pgd(double eps) {
-  return (cj_attack){.norm = "linf",
+  return (cj_attack){.method = "ascent",
+                     .norm = "linf",
                      .direction = "sign",
                      .ball = {eps, 0, 1},
                      .alpha = eps / 4,
@@ -87,12 +88,12 @@ static const int64_t labels[N] = {0, 0, 1, 0, 0}, numbers[N] = {0, 1, 2, 3, 4};
 
 static cj_status attack(const cj_attack *a, cj_oracle *o, cj_dtype dtype, cj_record *records,
                         cj_tensor *x_adv) {
-  cj_report report;
-  cj_step_sums trace[64];
+  cj_step_sums sums[64];
   cj_tensor x = halves(dtype, N);
   *x_adv = halves(dtype, N);
-  const cj_status status =
-      cj_attack_run(a, o, &x, labels, NULL, numbers, x_adv, records, trace, &report);
+  const cj_samples in = {.x = &x, .y = labels, .index = numbers};
+  cj_findings out = {.x_adv = x_adv, .records = records, .sums = sums};
+  const cj_status status = cj_attack_run(a, o, &in, &out);
   for (int64_t i = 0; i < N * D; i++) CHECK(at(&x, i) == 0.5);
   cj_tensor_drop(&x);
   return status;
@@ -183,12 +184,13 @@ static void test_failing_memory(void) {
       cj_oracle o = {&self, affine_logits, affine_pull, 0, 0};
       cj_attack a = pgd(0.1);
       cj_record r[N];
-      cj_report report;
+      const cj_samples in = {.x = &x, .y = labels, .index = numbers};
+      cj_findings out = {.x_adv = &x_adv, .records = r};
       a.norm = norms[k];
       a.random_start = true;
       a.restarts = 2;
       cj_memory_fail_after(tries);
-      status = cj_attack_run(&a, &o, &x, labels, NULL, numbers, &x_adv, r, NULL, &report);
+      status = cj_attack_run(&a, &o, &in, &out);
       cj_memory_fail_after(-1);
       CHECK(status == CJ_OK || status == CJ_EMEM);
       CHECK(cj_memory_used() == before);

@@ -13,7 +13,9 @@
 -- words), `options` (rules for `check.options`, besides the common ones) and `prepare(options,
 -- name)`, which checks the options and gives the loop's settings:
 --
--- - `direction`: name of a C direction, or a function(g, state) of batches
+-- - `method`: name of a C method ("ascent": steps along a direction), and `numbers`, a table of
+--   those that the method names; `extras`: how many further numbers it gives for each sample
+-- - `direction` (of "ascent"): name of a C direction, or a function(g, state) of batches
 -- - `norm` ("linf", "l2", "l1"), `eps` (radius, may be infinite), `alpha` (step), `steps`
 -- - `scale` ("none", "linf", "l2"): norm of a step's direction that is brought to 1
 -- - `goal` ("away", "label", or set by the target), `restarts`, `random`, `best`, `early`, `every`

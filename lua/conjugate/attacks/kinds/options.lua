@@ -76,7 +76,7 @@ function M.read(name, opts, own)
   for key, rule in pairs(own or {}) do rules[key] = rule end
   local o = check.options(name, opts, rules)
   check.number(name, "eps", o.eps, 0)
-  if o.eps == math.huge then check.fail(name, "expected a finite number for eps, got inf") end
+  if o.eps == math.huge and not (own and own.eps) then check.fail(name, "expected a finite number for eps, got inf") end
   o.loss = losses[o.loss]
     or check.fail(name, 'expected "ce", "margin" or "dlr" for loss, got "%s"', opts.loss)
   if o.norm ~= nil then o.norm = M.norm(name, o.norm) end
@@ -101,6 +101,12 @@ local function check_restarts(name, restarts, random)
   end
 end
 
+-- Settings of the loop that a description need not give.
+local defaults = {
+  method = "ascent", numbers = {}, extras = 0, alpha = 0, scale = "none", goal = "away",
+  restarts = 1,
+}
+
 --- Fills in what follows from the common options, and checks the loop's settings.
 -- @tparam table s settings from `prepare`; completed in place
 -- @tparam table o options from `read`
@@ -108,14 +114,15 @@ end
 -- @raise alpha that is not above 0, restarts without random starts
 function M.complete(s, o, name)
   s.name, s.loss, s.batch = name, o.loss, o.batch
-  s.scale, s.goal = s.scale or "none", s.goal or "away"
-  s.restarts = s.restarts or 1
+  for key, value in pairs(defaults) do
+    if s[key] == nil then s[key] = value end
+  end
   if s.low == nil then
     s.low = o.clip_box and o.bounds[1] or -math.huge
     s.high = o.clip_box and o.bounds[2] or math.huge
   end
   check.integer(name, "steps", s.steps, 0)
-  if o.eps > 0 then check_alpha(name, s.alpha) end
+  if s.method == "ascent" and o.eps > 0 then check_alpha(name, s.alpha) end
   check_restarts(name, s.restarts, s.random)
 end
 
@@ -124,7 +131,8 @@ end
 -- @treturn {string,...} one text each
 function M.warnings(s)
   local list = {}
-  if s.one_step or s.eps == 0 or s.eps == math.huge or s.steps == 0 then return list end
+  local still = s.one_step or s.eps == 0 or s.eps == math.huge or s.steps == 0
+  if still or s.method ~= "ascent" then return list end
   if s.alpha > 2 * s.eps * (1 + 1e-9) then
     list[1] = ("alpha = %.6g is more than twice eps = %.6g: every step leaves the ball"):format(
       s.alpha, s.eps)

@@ -14,7 +14,9 @@
 --   target t the cross entropy counts as -CE(t), so higher is always better for the attack
 -- - `l0` (elements changed by more than 1e-6), `l1`, `l2`, `linf`: norms of x_adv - x
 --
--- `trace[k + 1]` sums over the samples after k steps: `samples`, `correct`, `zeros`, `loss`.
+-- `trace[k + 1]` sums over the samples after k steps: `samples`, `correct`, `zeros`, `loss`; nil
+-- for attacks whose steps are not those of one path. `extra`: float64 [n, E], what the attack gives
+-- besides; nil for most.
 -- @module conjugate.attacks.kinds.result
 local M = {}
 

@@ -10,6 +10,7 @@ local result = require "conjugate.attacks.kinds.result"
 local CALL = {
   paper = { "boolean" }, batch = { "integer" }, target = options.common.target,
   quiet = { "boolean" }, index = { "integer|tensor" }, seed = { "integer" }, watch = { "callable" },
+  radii = { "tensor|table" },
 }
 
 -- Labels as an int64 tensor [n].
@@ -33,6 +34,18 @@ local function check_targets(fn, targets, y)
       check.fail(fn, "expected targets other than the labels, got %d for sample %d", label, i)
     end
   end
+end
+
+-- Radii of the samples as float64 [n]; nil when none are given.
+local function sample_radii(fn, radii, n)
+  if radii == nil then return nil end
+  if type(radii) == "table" then radii = core.tensor(radii, "float64") end
+  check.tensor(fn, "radii", radii, "float64", 1)
+  if radii:size(1) ~= n then
+    check.fail(fn, "expected %d radii, one a sample, got %d", n, radii:size(1))
+  end
+  for _, radius in ipairs(radii:table()) do check.number(fn, "radii", radius, 0) end
+  return radii
 end
 
 -- Sample numbers: nil, the number of the first, or all of them.
@@ -73,8 +86,8 @@ local function stateful(direction, settings)
 end
 
 local keys = {
-  "name", "norm", "eps", "low", "high", "alpha", "steps", "restarts", "batch", "random", "every",
-  "best", "early", "goal", "scale", "loss",
+  "name", "method", "numbers", "extras", "norm", "eps", "low", "high", "alpha", "steps", "restarts",
+  "batch", "random", "every", "best", "early", "goal", "scale", "loss",
 }
 
 local function loop_settings(attack, call, goal)
@@ -132,17 +145,17 @@ return function(attack, model, x, y, opts)
   if targets and not attack.options.same_target then check_targets(fn, targets, y) end
   local loop = loop_settings(attack, call, goal)
   local direction = attack.settings.direction
-  if type(direction) == "string" then direction = nil
-  else direction = stateful(direction, attack.settings) end
+  direction = type(direction) == "function" and stateful(direction, attack.settings) or nil
+  local radii = sample_radii(fn, call.radii, n)
   local started, plan = core.clock(), nil
-  local x_adv, columns, trace, report = mode.in_eval(model, function()
+  local x_adv, columns, trace, report, extra = mode.in_eval(model, function()
     plan = plans.try(model, x)
     return core.attack_run(model, x:detach(), y, targets, sample_index(fn, call.index, n), loop,
-      direction, call.watch, plan and plan:checked())
+      direction, call.watch, plan and plan:checked(), radii)
   end)
   if plan and plan ~= model then plan:release() end
   local r = result.new(attack, loop, x_adv, columns, trace, report, y:table())
-  r.seconds = core.clock() - started
+  r.extra, r.seconds = extra, core.clock() - started
   local quiet = call.quiet
   if quiet == nil then quiet = attack.options.quiet end
   warn_about(attack, r, loop, quiet)

@@ -7,15 +7,15 @@
 #include "attacks/attack.h"
 #include "kernels/kernel.h"
 
-static void l1_top_apply(const double *num, int64_t n, const void *g_, void *state, void *d_) {
+static void l1_top_apply(int64_t n, const void *g_, void *state, void *d_) {
   const real *g = g_;
   real *d = d_;
   int64_t top = 0;
-  (void)num, (void)state;
+  (void)state;
   for (int64_t i = 1; i < n; i++)
     if (fabs((double)g[i]) > fabs((double)g[top])) top = i;
   memset(d, 0, (size_t)n * sizeof(real));
   if (n > 0) d[top] = (real)((g[top] > 0) - (g[top] < 0));
 }
 
-CJ_DIRECTIONS(l1_top) = {{"l1_top", 0, 0, l1_top_apply}, {0}};
+CJ_DIRECTIONS(l1_top) = {{"l1_top", 0, l1_top_apply}, {0}};

@@ -1,4 +1,4 @@
-/* project_l1.c -- the l1 ball inside a box, exactly [Croce & Hein 2021, section 3].
+/* l1.c -- the l1 ball inside a box, exactly [Croce & Hein 2021, section 3].
  *
  * With the room u_i that coordinate i has in the direction of v_i, the nearest point is
  *   delta_i = sign(v_i) * clip(|v_i| - lambda, 0, u_i),
@@ -113,4 +113,4 @@ static void l1_start(const cj_ball *b, const cj_start_key *key, int64_t n, const
   shrink_into(b, 0, n, x0_, v, out_);
 }
 
-CJ_PROJECTIONS(project_l1) = {{"l1", l1_norm, l1_move, l1_start, SCRATCH}, {0}};
+CJ_PROJECTIONS(l1) = {{"l1", l1_norm, l1_move, l1_start, SCRATCH}, {0}};

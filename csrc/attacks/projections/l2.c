@@ -1,4 +1,4 @@
-/* project_l2.c -- the Euclidean ball inside a box.
+/* l2.c -- the Euclidean ball inside a box.
  *
  * v is scaled by min(1, eps / ||v||_2), then clamped. Clamping toward a box that holds x0 only
  * shrinks v, so the result is feasible, though not always the nearest point. Rounding x0 + v to the
@@ -74,4 +74,4 @@ static void l2_start(const cj_ball *b, const cj_start_key *key, int64_t n, const
   scale_into(b, n, length / fmax(sqrt(fold_parts(part)), 1e-300), x0_, v, out_);
 }
 
-CJ_PROJECTIONS(project_l2) = {{"l2", l2_norm, l2_move, l2_start, sizeof(double)}, {0}};
+CJ_PROJECTIONS(l2) = {{"l2", l2_norm, l2_move, l2_start, sizeof(double)}, {0}};

@@ -7,9 +7,9 @@
 #include "attacks/attack.h"
 #include "kernels/kernel.h"
 
-static void raw_apply(const double *num, int64_t n, const void *g, void *state, void *d) {
-  (void)num, (void)state;
+static void raw_apply(int64_t n, const void *g, void *state, void *d) {
+  (void)state;
   memcpy(d, g, (size_t)n * sizeof(real));
 }
 
-CJ_DIRECTIONS(raw) = {{"raw", 0, 0, raw_apply}, {0}};
+CJ_DIRECTIONS(raw) = {{"raw", 0, raw_apply}, {0}};

@@ -1,4 +1,4 @@
-/* project_linf.c -- the max-norm ball inside a box.
+/* linf.c -- the max-norm ball inside a box.
  *
  * Clamp to x0 +- eps, then to the box: the exact nearest point. */
 #include <math.h>
@@ -55,4 +55,4 @@ static void linf_start(const cj_ball *b, const cj_start_key *key, int64_t n, con
   }
 }
 
-CJ_PROJECTIONS(project_linf) = {{"linf", linf_norm, linf_move, linf_start, 0}, {0}};
+CJ_PROJECTIONS(linf) = {{"linf", linf_norm, linf_move, linf_start, 0}, {0}};

@@ -1,0 +1,211 @@
+/* attack_job.c -- an oracle made of a Lua model, directions and watchers in Lua. */
+#include "lua/attack_job.h"
+
+#include <string.h>
+
+/* Places in the job's table. */
+enum { MODEL = 1, DIRECTION, WATCH, GRAD, LEAF, LOGITS };
+
+static const char job_key = 0; /* registry key of the metatable that gives jobs back */
+
+void end_attack_job(lua_State *L, attack_job *j) {
+  luaL_unref(L, LUA_REGISTRYINDEX, j->ref);
+  j->ref = LUA_NOREF;
+  cj_batch_oracle_drop(&j->frames);
+}
+
+static int l_job_gc(lua_State *L) {
+  attack_job *j = lua_touserdata(L, 1);
+  end_attack_job(L, j);
+  return 0;
+}
+
+/* Runs a function of the job's table protected: f finds the job at index 1, its table at 2. */
+static cj_status callback(attack_job *j, lua_CFunction f, const char *what) {
+  const bool was = cj_grad_enabled();
+  const int failed = lua_cpcall(j->L, f, j);
+  cj_grad_enable(was);
+  return failed ? keep_error(j->L, what) : CJ_OK;
+}
+
+static attack_job *enter(lua_State *L) {
+  attack_job *j = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->ref);
+  return j;
+}
+
+/* --- the oracle --------------------------------------------------------------------------------
+ */
+
+static int run_logits(lua_State *L) {
+  attack_job *j = enter(L);
+  cj_grad_enable(j->flag);
+  lua_rawgeti(L, 2, MODEL);
+  cj_tensor *x = push_tensor(L);
+  cj_tensor_detach(x, j->in);
+  tell_gc(L, x->storage->bytes);
+  if (j->flag) check_status(L, cj_require_grad(x, true));
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, 2, LEAF);
+  const uint32_t version = j->in->storage->version;
+  lua_call(L, 1, 1);
+  if (j->in->storage->version != version)
+    raise_error(L, "%s: the model changed its input in place; let it work on x:clone()", j->name);
+  const cj_tensor *z = check_tensor(L, -1, j->name, "the model's result");
+  check_status(L, cj_tensor_pack(j->out, z));
+  if (!j->flag) lua_pushnil(L);
+  lua_rawseti(L, 2, LOGITS);
+  return 0;
+}
+
+static cj_status oracle_logits(void *self, const cj_tensor *x, bool pulls, cj_tensor *z) {
+  attack_job *j = self;
+  j->in = x;
+  j->out = z;
+  j->flag = pulls;
+  return callback(j, run_logits, "the model");
+}
+
+/* Leaves the gradient with the core alone: nothing else may look at it. */
+static int run_pull(lua_State *L) {
+  attack_job *j = enter(L);
+  lua_rawgeti(L, 2, LOGITS);
+  lua_rawgeti(L, 2, LEAF);
+  const cj_tensor *z = test_tensor(L, 3), *x = test_tensor(L, 4);
+  if (!z->node) /* the logits do not depend on x */
+    check_status(L, cj_tensor_zeros(j->out, x->dtype, x->ndim, x->size));
+  else {
+    lua_rawgeti(L, 2, GRAD);
+    lua_pushvalue(L, 3);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 4);
+    lua_rawseti(L, -2, 1);
+    cj_tensor_detach(push_tensor(L), j->in);
+    lua_pushboolean(L, j->flag);
+    lua_call(L, 4, 1);
+    lua_rawgeti(L, -1, 1);
+    cj_tensor *gx = check_tensor(L, -1, "attack", "the gradient");
+    cj_tensor_detach(j->out, gx);
+    cj_tensor_drop(gx);
+  }
+  if (j->flag) return 0;
+  lua_pushnil(L);
+  lua_rawseti(L, 2, LOGITS);
+  lua_pushnil(L);
+  lua_rawseti(L, 2, LEAF);
+  return 0;
+}
+
+static cj_status oracle_pull(void *self, const cj_tensor *gz, bool keep, cj_tensor *gx) {
+  attack_job *j = self;
+  j->in = gz;
+  j->out = gx;
+  j->flag = keep;
+  return callback(j, run_pull, "the model's gradient");
+}
+
+/* --- directions and watchers -------------------------------------------------------------------
+ */
+
+/* Pushes the list of places, counted from 1; nil when the samples are those of the call before. */
+static void push_places(lua_State *L, const attack_job *j) {
+  bool same = j->step == 0 || j->count == j->rows;
+  for (int64_t k = 0; same && j->step > 0 && k < j->count; k++) same = j->list[k] == k;
+  if (same) {
+    lua_pushnil(L);
+    return;
+  }
+  cj_tensor *t = push_new(L, CJ_I64, 1, &j->count);
+  for (int64_t k = 0; k < j->count; k++) ((int64_t *)t->data)[k] = j->list[k] + 1;
+}
+
+/* direction(g, step, places): step counts from 0; places as above. */
+static int run_direct(lua_State *L) {
+  attack_job *j = enter(L);
+  char want[CJ_SHAPE_TEXT], text[GOT_TEXT];
+  lua_rawgeti(L, 2, DIRECTION);
+  cj_tensor *g = push_tensor(L);
+  cj_tensor_share(g, j->in);
+  tell_gc(L, g->storage->bytes);
+  lua_pushnumber(L, (double)j->step);
+  push_places(L, j);
+  j->rows = j->count;
+  lua_call(L, 3, 1);
+  const cj_tensor *d = test_tensor(L, -1);
+  if (!d || !d->storage || d->dtype != j->in->dtype || !cj_same_shape(d, j->in))
+    raise_error(L, "%s: expected a %s tensor %s, like the gradient, for the direction, got %s",
+                j->name, cj_dtype_name(j->in->dtype), cj_shape_text(want, j->in), got(L, -1, text));
+  check_status(L, cj_tensor_pack(j->out, d));
+  return 0;
+}
+
+cj_status attack_job_direct(void *self, int64_t step, int64_t rows, const int64_t *from,
+                            const cj_tensor *g, cj_tensor *d) {
+  attack_job *j = self;
+  j->in = g;
+  j->out = d;
+  j->step = step;
+  j->count = rows;
+  j->list = from;
+  return callback(j, run_direct, "the direction");
+}
+
+/* watch(step, x, rows): rows int64 [B], counted from 1, of the attacked tensor. */
+static int run_watch(lua_State *L) {
+  attack_job *j = enter(L);
+  lua_rawgeti(L, 2, WATCH);
+  lua_pushnumber(L, (double)j->step);
+  cj_tensor *x = push_tensor(L);
+  cj_tensor_detach(x, j->in);
+  tell_gc(L, x->storage->bytes);
+  cj_tensor *rows = push_new(L, CJ_I64, 1, &j->count);
+  for (int64_t k = 0; k < j->count; k++) ((int64_t *)rows->data)[k] = j->list[k] + 1;
+  lua_call(L, 3, 0);
+  return 0;
+}
+
+cj_status attack_job_watch(void *self, int64_t step, int64_t rows, const int64_t *sample,
+                           const cj_tensor *x) {
+  attack_job *j = self;
+  j->in = x;
+  j->step = step;
+  j->count = rows;
+  j->list = sample;
+  return callback(j, run_watch, "the watcher");
+}
+
+cj_oracle attack_job_oracle(attack_job *j) {
+  return (cj_oracle){j, oracle_logits, oracle_pull, 0, 0};
+}
+
+/* --- the job -----------------------------------------------------------------------------------
+ */
+
+attack_job *push_attack_job(lua_State *L, const attack_places *at) {
+  attack_job *j = lua_newuserdata(L, sizeof *j);
+  memset(j, 0, sizeof *j);
+  j->L = L;
+  j->ref = LUA_NOREF;
+  lua_pushlightuserdata(L, (void *)&job_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+  lua_createtable(L, 6, 0);
+  lua_pushvalue(L, at->model);
+  lua_rawseti(L, -2, MODEL);
+  lua_pushvalue(L, at->direction);
+  lua_rawseti(L, -2, DIRECTION);
+  lua_pushvalue(L, at->watch);
+  lua_rawseti(L, -2, WATCH);
+  lua_pushvalue(L, at->grad);
+  lua_rawseti(L, -2, GRAD);
+  j->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return j;
+}
+
+void open_attack_jobs(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)&job_key);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_job_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
