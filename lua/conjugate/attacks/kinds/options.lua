@@ -76,7 +76,10 @@ function M.read(name, opts, own)
   for key, rule in pairs(own or {}) do rules[key] = rule end
   local o = check.options(name, opts, rules)
   check.number(name, "eps", o.eps, 0)
-  if o.eps == math.huge and not (own and own.eps) then check.fail(name, "expected a finite number for eps, got inf") end
+  local may_be_infinite = own and own.eps -- an attack with its own rule for eps has no ball
+  if o.eps == math.huge and not may_be_infinite then
+    check.fail(name, "expected a finite number for eps, got inf")
+  end
   o.loss = losses[o.loss]
     or check.fail(name, 'expected "ce", "margin" or "dlr" for loss, got "%s"', opts.loss)
   if o.norm ~= nil then o.norm = M.norm(name, o.norm) end
@@ -94,7 +97,6 @@ local function check_alpha(name, alpha)
 end
 
 local function check_restarts(name, restarts, random)
-  check.integer(name, "restarts", restarts, 1)
   if restarts > 1 and not random then
     check.fail(name, "expected random = true with %d restarts: without it all are the same",
       restarts)
@@ -122,7 +124,9 @@ function M.complete(s, o, name)
     s.high = o.clip_box and o.bounds[2] or math.huge
   end
   check.integer(name, "steps", s.steps, 0)
-  if s.method == "ascent" and o.eps > 0 then check_alpha(name, s.alpha) end
+  check.integer(name, "restarts", s.restarts, 1)
+  if s.method ~= "ascent" then return end
+  if o.eps > 0 then check_alpha(name, s.alpha) end
   check_restarts(name, s.restarts, s.random)
 end
 
