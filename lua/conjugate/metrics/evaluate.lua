@@ -139,7 +139,10 @@ end
 
 local function attack_result(tally, n)
   local options = report.plain_options(tally.attack.options)
-  options.paper, options.best, options.early = true, false, false -- what paper mode made of them
+  options.paper = true
+  if options.best ~= nil then -- what paper mode made of them
+    options.best, options.early = false, false
+  end
   local result = {
     name = tally.attack.name, options = options, n = n,
     seconds = tally.seconds, forwards = tally.forwards, backwards = tally.backwards,

@@ -188,6 +188,26 @@ describe("pgd of the paper", function()
     assert.is_true(r.backwards[1] < 4)
   end)
 
+  it("takes a radius for each sample, and steps in proportion", function()
+    local net, images, labels = check_attack.network(9)
+    local radii = {}
+    for i = 1, 9 do radii[i] = 0.02 * (i - 1) end
+    local a = pgd { eps = 0.1, quiet = true }
+    local r = a(net, images, labels, { radii = radii, paper = true })
+    for i = 1, 9 do
+      local own = pgd { eps = radii[i], alpha = radii[i] / 4, quiet = true } (net,
+        images:narrow(1, i, 1), labels:narrow(1, i, 1), { index = i - 1, paper = true })
+      assert.near(radii[i], r.linf[i], 1e-6)
+      assert.near(0, (own.x_adv - r.x_adv:narrow(1, i, 1)):abs():max():item(), 1e-7)
+    end
+    local misuse = require "support.misuse"
+    misuse.raises("pgd: expected 9 radii, one a sample, got 2", a, net, images, labels,
+      { radii = { 0.1, 0.2 } })
+    misuse.raises("for radii, got -1", a, net, images:narrow(1, 1, 1), { 0 }, { radii = { -1 } })
+    misuse.raises("for radii, got nan", a, net, images:narrow(1, 1, 1), { 0 },
+      { radii = { 0 / 0 } })
+  end)
+
   it("gives an error of the model on as it is, and leaks nothing", function()
     local message = { "an error value" }
     local ok, got = pcall(pgd { eps = 0.1 }, function() error(message) end, x, y)
