@@ -223,11 +223,12 @@ static void write_all(session *s) {
   png_write_end(s->png, s->info);
 }
 
-cj_status cj_png_write(const char *path, const cj_tensor *t) {
+/* The file's bytes in *out. */
+static cj_status encode(cj_bytes *out, const char *name, const cj_tensor *t) {
   session s;
   cj_tensor packed = {0};
   memset(&s, 0, sizeof s);
-  s.name = path;
+  s.name = name;
   CJ_TRY(check_picture(t));
   CJ_TRY(cj_tensor_pack(&packed, t));
   s.status = pack(&s, &packed);
@@ -235,9 +236,26 @@ cj_status cj_png_write(const char *path, const cj_tensor *t) {
     write_all(&s);
     png_destroy_write_struct(&s.png, &s.info);
   }
-  if (s.status == CJ_OK) s.status = cj_file_write(path, &(cj_piece){s.bytes.data, s.bytes.size}, 1);
   cj_free(s.pixels);
-  cj_bytes_drop(&s.bytes);
   cj_tensor_drop(&packed);
+  *out = s.bytes;
   return s.status;
+}
+
+cj_status cj_png_write(const char *path, const cj_tensor *t) {
+  cj_bytes bytes = {0};
+  cj_status status = encode(&bytes, path, t);
+  if (status == CJ_OK) status = cj_file_write(path, &(cj_piece){bytes.data, bytes.size}, 1);
+  cj_bytes_drop(&bytes);
+  return status;
+}
+
+cj_status cj_png_encode(cj_tensor *out, const cj_tensor *t) {
+  cj_bytes bytes = {0};
+  cj_status status = encode(&bytes, "encode_png", t);
+  const int64_t size = (int64_t)bytes.size;
+  if (status == CJ_OK) status = cj_tensor_new(out, CJ_U8, 1, &size);
+  if (status == CJ_OK) memcpy(out->data, bytes.data, bytes.size);
+  cj_bytes_drop(&bytes);
+  return status;
 }

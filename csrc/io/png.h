@@ -16,4 +16,7 @@ cj_status cj_png_parse(cj_tensor *out, cj_reader *r);
  * 0..255 (NaN: 0). The same picture gives the same bytes. */
 cj_status cj_png_write(const char *path, const cj_tensor *t);
 
+/* The bytes of the file that cj_png_write would write, uint8 [N], into out (empty before). */
+cj_status cj_png_encode(cj_tensor *out, const cj_tensor *t);
+
 #endif

@@ -102,6 +102,16 @@ static int l_write_png(lua_State *L) {
   return write_tensor(L, "write_png", cj_png_write);
 }
 
+/* encode_png(tensor) -> uint8 [N] */
+static int l_encode_png(lua_State *L) {
+  const cj_tensor *t = check_tensor(L, 1, "encode_png", "tensor");
+  check_look(L, t);
+  cj_status status;
+  cj_tensor *bytes = push_tensor(L);
+  RETRY(L, status, cj_png_encode(bytes, t));
+  return read_result(L, status, bytes);
+}
+
 static int l_write_npy(lua_State *L) {
   return write_tensor(L, "write_npy", cj_npy_write);
 }
@@ -348,6 +358,7 @@ static const luaL_Reg functions[] = {{"read_idx", l_read_idx},
                                      {"read_cifar", l_read_cifar},
                                      {"read_png", l_read_png},
                                      {"write_png", l_write_png},
+                                     {"encode_png", l_encode_png},
                                      {"read_npy", l_read_npy},
                                      {"write_npy", l_write_npy},
                                      {"read_npz", l_read_npz},

@@ -206,6 +206,10 @@ static void test_png(void) {
     CHECK(cj_png_write(path_of("a.png"), &t) == CJ_OK);
     cj_bytes b = swallow("a.png");
     check_format(parse_png, &b);
+    cj_tensor encoded = {0};
+    CHECK(cj_png_encode(&encoded, &t) == CJ_OK);
+    CHECK(cj_numel(&encoded) == (int64_t)b.size && memcmp(encoded.data, b.data, b.size) == 0);
+    cj_tensor_drop(&encoded);
     cj_bytes_drop(&b);
     cj_tensor_drop(&t);
   }

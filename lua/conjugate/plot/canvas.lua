@@ -108,6 +108,18 @@ function Canvas:bytes()
   return table.concat(red) .. table.concat(green) .. table.concat(blue)
 end
 
+local function pixels_of(self)
+  local cj = require "conjugate"
+  return cj.from_bytes(self:bytes(), "uint8", { 3, self.height, self.width })
+end
+
+--- The picture as an 8-bit RGB PNG in memory: the bytes that `save` writes.
+-- @treturn string
+function Canvas:png()
+  local cj = require "conjugate"
+  return cj.io.encode_png(pixels_of(self)):bytes()
+end
+
 --- Writes the picture as an 8-bit RGB PNG, atomically.
 -- @tparam string path where to
 -- @treturn[1] string path
@@ -115,8 +127,7 @@ end
 -- @treturn[2] string why
 function Canvas:save(path)
   local cj = require "conjugate"
-  local pixels = cj.from_bytes(self:bytes(), "uint8", { 3, self.height, self.width })
-  local ok, why = cj.io.write_png(path, pixels)
+  local ok, why = cj.io.write_png(path, pixels_of(self))
   if not ok then return nil, why end
   return path
 end

@@ -1,0 +1,91 @@
+--- One axis of a chart: its range, its ticks, and where a value stands.
+-- @module conjugate.report.axis
+local M = {}
+
+local forward = {
+  linear = function(v) return v end,
+  sqrt = function(v) return math.sqrt(math.max(v, 0)) end,
+  log = function(v) return math.log10(v) end,
+}
+
+-- 1, 2 or 5 times a power of ten, for about `count` steps.
+local function nice_step(span, count)
+  local raw = span / count
+  local power = 10 ^ math.floor(math.log10(raw))
+  for _, factor in ipairs { 1, 2, 5 } do
+    if raw <= factor * power * (1 + 1e-9) then return factor * power end
+  end
+  return 10 * power
+end
+
+local function linear_ticks(low, high, count)
+  local ticks, step = {}, nice_step(high - low, count)
+  for k = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do
+    ticks[#ticks + 1] = k * step
+  end
+  return ticks
+end
+
+local function log_ticks(low, high)
+  local ticks = {}
+  for k = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) do
+    ticks[#ticks + 1] = 10 ^ k
+  end
+  if #ticks < 2 then return { low, high } end
+  return ticks
+end
+
+-- Wide enough that something can be drawn.
+local function widened(low, high, scale)
+  if not (low <= high) then return scale == "log" and 1 or 0, scale == "log" and 10 or 1 end
+  if low < high then return low, high end
+  if scale == "log" then return low / 2, high * 2 end
+  local half = low == 0 and 0.5 or math.abs(low) / 2
+  return low - half, high + half
+end
+
+local function label_of(value, step)
+  if value == 0 then return "0" end
+  if math.abs(value) >= 1e5 or math.abs(value) < 1e-4 then return ("%.3g"):format(value) end
+  local decimals = math.max(0, math.ceil(-math.log10(step) - 1e-9))
+  return ("%%.%df"):format(decimals):format(value)
+end
+
+-- The least distance between neighbours, which says how many decimals the labels need.
+local function least_step(ticks)
+  local step = math.huge
+  for i = 2, #ticks do step = math.min(step, math.abs(ticks[i] - ticks[i - 1])) end
+  return step < math.huge and step or math.abs(ticks[1] or 1)
+end
+
+local function labels_of(ticks, scale)
+  local labels, step = {}, least_step(ticks)
+  for i, value in ipairs(ticks) do
+    labels[i] = scale == "log" and ("%.3g"):format(value) or label_of(value, step)
+  end
+  return labels
+end
+
+--- An axis over values.
+-- @tparam ?table opts `label`, `unit`, `range` ({ low, high }, either may be nil), `scale`
+--   ("linear", "sqrt", "log"), `ticks` (list)
+-- @tparam number low least value to show
+-- @tparam number high greatest value to show
+-- @tparam number count about how many ticks
+-- @treturn table low, high, ticks, labels, title, and place(v): 0 at low, 1 at high
+function M.new(opts, low, high, count)
+  opts = opts or {}
+  local scale, range = opts.scale or "linear", opts.range or {}
+  low, high = widened(range[1] or low, range[2] or high, scale)
+  local f = forward[scale]
+  local ticks = opts.ticks or scale == "log" and log_ticks(low, high)
+    or linear_ticks(low, high, count)
+  local title = opts.label or ""
+  if opts.unit and opts.unit ~= "" then title = ("%s (%s)"):format(title, opts.unit) end
+  return {
+    low = low, high = high, ticks = ticks, labels = labels_of(ticks, scale), title = title,
+    place = function(v) return (f(v) - f(low)) / (f(high) - f(low)) end,
+  }
+end
+
+return M
