@@ -251,22 +251,32 @@ static void inspect(run *r) {
   }
 }
 
+/* The rows of `all` whose direction is asked for, in `out`, empty before. */
+static cj_status asking(const run *r, const cj_tensor *all, int64_t going, cj_tensor *out) {
+  if (going == r->active) {
+    cj_tensor_share(out, all);
+    return CJ_OK;
+  }
+  CJ_TRY(batch_like(r, out, going));
+  for (int64_t k = 0; k < going; k++)
+    memcpy(row_of(out, k, r->bytes), row_of(all, r->from[k], r->bytes), r->bytes);
+  return CJ_OK;
+}
+
 /* Has the direction made outside, for the samples that go on only. */
 static cj_status call_direct(run *r) {
-  cj_tensor g = {0};
+  cj_tensor x = {0}, g = {0};
   int64_t going = 0;
   cj_tensor_drop(&r->d);
   for (int64_t j = 0; j < r->active; j++)
     if (r->asks[r->row[j]] == CJ_ASK_PULL) r->from[going++] = j;
   if (going == 0) return CJ_OK;
-  if (going == r->active)
-    cj_tensor_share(&g, &r->g);
-  else
-    CJ_TRY(batch_like(r, &g, going));
-  for (int64_t k = 0; going < r->active && k < going; k++)
-    memcpy(row_of(&g, k, r->bytes), row_of(&r->g, r->from[k], r->bytes), r->bytes);
   const int64_t step = r->trials[r->row[r->from[0]]].step;
-  const cj_status status = r->a->direct(r->a->direct_self, step, going, r->from, &g, &r->d);
+  cj_status status = asking(r, &r->now, going, &x);
+  if (status == CJ_OK) status = asking(r, &r->g, going, &g);
+  if (status == CJ_OK)
+    status = r->a->direct(r->a->direct_self, step, going, r->from, &x, &g, &r->d);
+  cj_tensor_drop(&x);
   cj_tensor_drop(&g);
   for (int64_t k = 0; status == CJ_OK && k < going; k++)
     r->trials[r->row[r->from[k]]].d = row_of(&r->d, k, r->bytes);

@@ -22,12 +22,12 @@ typedef enum cj_goal {
 
 typedef enum cj_scale { CJ_SCALE_NONE, CJ_SCALE_LINF, CJ_SCALE_L2 } cj_scale;
 
-/* A direction made outside the core. `rows` samples go on; g is their gradient [rows, ...]. d,
- * empty, must become a tensor of the same sizes and type. from[j] is the place of sample j in the
- * call before (in the first call of a restart, step = 0, its place among those that were active).
- */
+/* A direction made outside the core. `rows` samples go on; x [rows, ...] are the points they stand
+ * at, g their gradient there. d, empty, must become a tensor of the same sizes and type. from[j] is
+ * the place of sample j in the call before (in the first call of a restart, step = 0, its place
+ * among those that were active). */
 typedef cj_status (*cj_direct)(void *self, int64_t step, int64_t rows, const int64_t *from,
-                               const cj_tensor *g, cj_tensor *d);
+                               const cj_tensor *x, const cj_tensor *g, cj_tensor *d);
 
 /* Is told each iterate: x [rows, ...] after `step` steps, sample[j] = row of the whole input. */
 typedef cj_status (*cj_watch)(void *self, int64_t step, int64_t rows, const int64_t *sample,

@@ -119,18 +119,23 @@ static void push_places(lua_State *L, const attack_job *j) {
   for (int64_t k = 0; k < j->count; k++) ((int64_t *)t->data)[k] = j->list[k] + 1;
 }
 
-/* direction(g, step, places): step counts from 0; places as above. */
+static void push_shared(lua_State *L, const cj_tensor *x) {
+  cj_tensor *t = push_tensor(L);
+  cj_tensor_share(t, x);
+  tell_gc(L, t->storage->bytes);
+}
+
+/* direction(g, step, places, x): step counts from 0; places as above. */
 static int run_direct(lua_State *L) {
   attack_job *j = enter(L);
   char want[CJ_SHAPE_TEXT], text[GOT_TEXT];
   lua_rawgeti(L, 2, DIRECTION);
-  cj_tensor *g = push_tensor(L);
-  cj_tensor_share(g, j->in);
-  tell_gc(L, g->storage->bytes);
+  push_shared(L, j->in);
   lua_pushnumber(L, (double)j->step);
   push_places(L, j);
+  push_shared(L, j->at);
   j->rows = j->count;
-  lua_call(L, 3, 1);
+  lua_call(L, 4, 1);
   const cj_tensor *d = test_tensor(L, -1);
   if (!d || !d->storage || d->dtype != j->in->dtype || !cj_same_shape(d, j->in))
     raise_error(L, "%s: expected a %s tensor %s, like the gradient, for the direction, got %s",
@@ -140,8 +145,9 @@ static int run_direct(lua_State *L) {
 }
 
 cj_status attack_job_direct(void *self, int64_t step, int64_t rows, const int64_t *from,
-                            const cj_tensor *g, cj_tensor *d) {
+                            const cj_tensor *x, const cj_tensor *g, cj_tensor *d) {
   attack_job *j = self;
+  j->at = x;
   j->in = g;
   j->out = d;
   j->step = step;

@@ -7,6 +7,8 @@
 --     }
 --     local result = mine:attack { eps = 0.1 }(net, x, y)
 --
+-- A field that needs no gradient is a function of the point: `field = function(x) return 0.5 - x
+-- end` walks towards grey.
 -- @module conjugate.attacks.conjugate
 local check = require "conjugate.check"
 local core = require "conjugate.core"
@@ -66,10 +68,12 @@ end
 --- Makes a conjugate and adds it to the list.
 -- `name`: not empty. `direction(g, state)`: from the gradient g of what is climbed, [B, ...] with
 -- one row a sample, to the field, of the same sizes and type; each row must depend on its own
--- sample only. `state` is a table that lives through one run of a batch: `state.step` counts from
--- 1, `state.steps`, `state.eps` and `state.alpha` are those of the attack, and tensors [B, ...] put
--- into it keep their rows when samples finish early. `scale`: "none" (default), "linf" or "l2", the
--- norm that is brought to 1 before a step. `formula`, `source`: for the list.
+-- sample only. `state` is a table that lives through one run of a batch: `state.x` is where the
+-- gradient was taken, `state.step` counts from 1, `state.steps`, `state.eps` and `state.alpha` are
+-- those of the attack, and tensors [B, ...] put into it keep their rows when samples finish early.
+-- `field(x)`, instead of a direction: the field at x by itself, whatever the gradient is.
+-- `scale`: "none" (default), "linf" or "l2", the norm that is brought to 1 before a step.
+-- `formula`, `source`: for the list.
 -- @function conjugate
 -- @tparam table d description
 -- @treturn table with `name`, `direction`, `scale`, `formula`, `source`, `attack(opts)`,
@@ -82,13 +86,23 @@ end
 local function make(_, d)
   local o = check.options("conjugate", d, {
     name = { type = "string", required = true },
-    direction = { type = "function", required = true },
+    direction = { "function" },
+    field = { "function" },
     scale = "none",
     formula = "given by a Lua function",
     source = "this session",
   })
   if o.name == "" then check.fail("conjugate", "expected a name that is not empty for name") end
   check.one_of("conjugate", "scale", o.scale, { "none", "linf", "l2" })
+  local field = o.field
+  o.field = nil -- the method of that name says what the field is, however it is given
+  if field and o.direction then
+    check.fail("conjugate", "expected a direction or a field, got both")
+  end
+  if field then o.direction = function(_, state) return field(state.x) end end
+  if not o.direction then
+    check.fail("conjugate", "expected a function for direction, got nil")
+  end
   return register(setmetatable(o, Conjugate))
 end
 

@@ -37,7 +37,7 @@ end
 
 -- Wide enough that something can be drawn.
 local function widened(low, high, scale)
-  if not (low <= high) then return scale == "log" and 1 or 0, scale == "log" and 10 or 1 end
+  if low > high then low, high = 1, 10 end -- nothing to show
   if low < high then return low, high end
   if scale == "log" then return low / 2, high * 2 end
   local half = low == 0 and 0.5 or math.abs(low) / 2

@@ -37,6 +37,42 @@ describe("a conjugate with memory, stopping early", function()
   })
 end)
 
+describe("a conjugate given as a field, stopping early", function()
+  -- another place has another direction, and no gradient is needed
+  local bright = cj.conjugate {
+    name = "brighter or darker",
+    scale = "linf",
+    field = function(x) return x * x - 0.2 end,
+  }
+
+  it("is followed from where each sample stands", function()
+    local net, x, y = check_attack.network(9)
+    local options = { eps = 1, alpha = 0.05, steps = 20, early = true, best = false }
+    local r = bright:attack(options)(net, x, y)
+    assert.is_true(r.counts.SUCCESS > 0 and r.counts.FAIL > 0)
+    for i = 1, r.n do
+      local at = x:narrow(1, i, 1)
+      for _ = 1, r.iters[i] do
+        local d = at * at - 0.2
+        at = (at + d / d:abs():max():item() * 0.05):clamp(0, 1)
+      end
+      assert.near(0, (at - r.x_adv:narrow(1, i, 1)):abs():max():item(), 1e-5)
+    end
+  end)
+
+  it("is what field() gives", function()
+    local net, x, y = check_attack.network(4)
+    assert.near(0, (bright:field(net, x, y) - (x * x - 0.2)):abs():max():item(), 1e-6)
+  end)
+
+  it("is either a direction or a field", function()
+    local f = function(x) return x end
+    misuse.raises("got both", cj.conjugate, { name = "two", direction = f, field = f })
+    misuse.raises("expected a function for field, got 3", cj.conjugate, { name = "n", field = 3 })
+    misuse.raises("expected a function for direction, got nil", cj.conjugate, { name = "none" })
+  end)
+end)
+
 describe("conjugate", function()
   local model, x, y = check_attack.golden("float64")
 

@@ -74,13 +74,14 @@ end
 -- of its own, so nothing can leak from one sample's run into another's.
 local function stateful(direction, settings)
   local state, count
-  return function(g, step, places)
+  return function(g, step, places, x)
     if step == 0 then
       state = { steps = settings.steps, eps = settings.eps, alpha = settings.alpha }
     elseif places then
+      state.x = nil
       follow(state, count, places, {})
     end
-    state.step, count = step + 1, g:size(1)
+    state.step, state.x, count = step + 1, x, g:size(1)
     return direction(g, state)
   end
 end
