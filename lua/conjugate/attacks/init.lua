@@ -7,7 +7,9 @@
 local M = {}
 
 -- The attacks, in the order they are listed.
-local names = { "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "ifa", "follow" }
+local names = {
+  "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "ifa", "jsma", "onepixel", "follow",
+}
 
 -- Fields that are no attacks: name -> module.
 local parts = { conjugate = "conjugate.attacks.conjugate", blur = "conjugate.attacks.kinds.blur" }
