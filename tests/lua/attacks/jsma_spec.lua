@@ -121,6 +121,25 @@ local variants = {
   { theta = -0.5, gamma = 0.7, jacobian = "softmax", reuse = true },
 }
 
+local growing = { { eps = 2 }, { eps = 4 }, { eps = 8 }, { eps = 20 } }
+
+describe("jsma", function()
+  check_attack.laws(it, {
+    make = jsma, options = { gamma = 0.4 }, ball = "l0", radius = 14, success = 0.9,
+    idle = { { eps = 0 }, { gamma = 0 } },
+    monotone = { growing, { { gamma = 0.1 }, { gamma = 0.2 }, { gamma = 1 } } },
+  })
+end)
+
+describe("jsma that darkens again and again toward a target, by the softmax", function()
+  check_attack.laws(it, {
+    make = jsma, ball = "l0", radius = 12, idle = { { eps = 0 } }, monotone = growing,
+    options = {
+      eps = 12, gamma = 1, theta = -0.25, reuse = true, jacobian = "softmax", target = "second",
+    },
+  })
+end)
+
 describe("jsma", function()
   it("moves the pairs that brute force finds, toward a target", function()
     local hits, misses = 0, 0
@@ -296,7 +315,7 @@ describe("jsma", function()
     local counted = check_attack.counting(model)
     local r = jsma { theta = 0.5, gamma = 0.5, target = 0 } (counted, x, y)
     assert.same({ 1, 2, 2 }, { r.iters[1], r.forwards[1], r.backwards[1] })
-    assert.equal(2, counted.samples)
+    assert.equal(2, counted.forwards)
     r = jsma { theta = 0.5, gamma = 0.5, target = 0, jacobian = "softmax" } (model, x, y)
     assert.same({ 1, 2, 1 }, { r.iters[1], r.forwards[1], r.backwards[1] })
   end)

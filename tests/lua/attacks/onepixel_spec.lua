@@ -54,6 +54,21 @@ local function is_child(v, now, i, f)
 end
 
 describe("onepixel", function()
+  check_attack.laws(it, {
+    make = onepixel, options = { pixels = 5, pop = 12, gens = 8 }, ball = "l0", radius = 5,
+    gradients = false, queries = 2 + 12 * 9, success = 0.5,
+    idle = { { eps = 0 } }, monotone = { { gens = 0 }, { gens = 3 }, { gens = 12 } },
+  })
+end)
+
+describe("onepixel toward a target, as in the paper", function()
+  check_attack.laws(it, {
+    make = onepixel, ball = "l0", radius = 3, gradients = false, idle = { { eps = 0 } },
+    options = { pixels = 3, pop = 8, gens = 6, paper_stop = true, target = "second" },
+  })
+end)
+
+describe("onepixel", function()
   it("finds the one pixel that matters, wherever it is", function()
     for _, place in ipairs { { 1, 1, 1 }, { 2, 3, 5 }, { 3, 3, 1 }, { 1, 1, 5 }, { 2, 2, 4 } } do
       local r = onepixel { pop = 60, gens = 30 } (watching(unpack(place)), cj.zeros { 1, 3, 3, 5 },
@@ -125,7 +140,7 @@ describe("onepixel", function()
     assert.is_true(r.forwards[1] >= 1 + 13 * 5)
     assert.same({ 5, 5 }, r.iters)
     assert.same({ 0, 0 }, r.backwards)
-    assert.equal(counted.samples, r.forwards_total)
+    assert.equal(counted.forwards, r.forwards_total)
     assert.equal(0, r.backwards_total)
   end)
 
