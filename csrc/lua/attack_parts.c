@@ -1,5 +1,6 @@
 /* attack_parts.c -- parts of attacks called from Lua: losses, projections, directions, and rows of
  * tensors. For tests, and for what is composed of attacks. */
+#include <math.h>
 #include <string.h>
 
 #include "attacks/attack.h"
@@ -54,6 +55,40 @@ static int l_project(lua_State *L) {
   void *scratch = lua_newuserdata(L, (size_t)n * p->scratch + 64);
   cj_tensor *out = push_new(L, x0->dtype, x0->ndim, x0->size);
   p->move(&ball, n, 1, step->data, from->data, from->data, out->data, scratch);
+  return 1;
+}
+
+/* attack_starts(norm, x0, eps, low, high, seed, sample, first, count) -> [count, sizes of x0]: the
+ * random starts number first, first + 1 ... of an attack on the sample x0 of that number. */
+static int l_starts(lua_State *L) {
+  char text[GOT_TEXT];
+  const int64_t limit = INT64_C(1) << 53;
+  const char *norm = check_text(L, 1, "attack_starts", "norm", NULL);
+  const cj_tensor *x0 = check_tensor(L, 2, "attack_starts", "x0");
+  check_look(L, x0);
+  const cj_ball ball = {check_number(L, 3, "attack_starts", "eps"),
+                        check_number(L, 4, "attack_starts", "low"),
+                        check_number(L, 5, "attack_starts", "high")};
+  cj_start_key key = {(uint64_t)check_integer(L, 6, "attack_starts", "seed", 0, limit),
+                      (uint64_t)check_integer(L, 7, "attack_starts", "sample", 0, limit), 0};
+  const int64_t first = check_integer(L, 8, "attack_starts", "first", 0, 1 << 23);
+  const int64_t count = check_integer(L, 9, "attack_starts", "count", 0, 1 << 23);
+  const cj_projection *p = cj_projection_find(norm, x0->dtype);
+  if (!p || x0->ndim == CJ_MAX_DIMS || !isfinite(ball.eps))
+    raise_error(L, "attack_starts: no \"%s\" ball of radius %f for %s", norm, ball.eps,
+                got(L, 2, text));
+  cj_tensor *from = push_tensor(L);
+  check_status(L, cj_tensor_pack(from, x0));
+  const int64_t n = cj_numel(x0);
+  void *scratch = lua_newuserdata(L, (size_t)n * p->scratch + 64);
+  int64_t size[CJ_MAX_DIMS] = {count};
+  memcpy(size + 1, x0->size, (size_t)x0->ndim * sizeof *size);
+  cj_tensor *out = push_new(L, x0->dtype, x0->ndim + 1, size);
+  const size_t bytes = (size_t)n * cj_dtype_bytes(x0->dtype);
+  for (int64_t k = 0; k < count; k++) {
+    key.restart = (uint64_t)(first + k);
+    p->start(&ball, &key, n, from->data, (char *)out->data + (size_t)k * bytes, scratch);
+  }
   return 1;
 }
 
@@ -117,9 +152,13 @@ static int l_directions(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"attack_loss", l_loss},     {"attack_project", l_project},       {"attack_rows", l_rows},
-    {"attack_direct", l_direct}, {"attack_directions", l_directions}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"attack_loss", l_loss},
+                                     {"attack_project", l_project},
+                                     {"attack_rows", l_rows},
+                                     {"attack_direct", l_direct},
+                                     {"attack_directions", l_directions},
+                                     {"attack_starts", l_starts},
+                                     {NULL, NULL}};
 
 void open_attack_parts(lua_State *L) {
   set_functions(L, functions);

@@ -59,6 +59,7 @@ end
 local lazy = {
   attacks = { "conjugate.attacks" },
   blur = { "conjugate.attacks", "blur" },
+  clever = { "conjugate.metrics", "clever" },
   compile = { "conjugate.plan", "compile" },
   conjugate = { "conjugate.attacks", "conjugate" },
   data = { "conjugate.data" },
