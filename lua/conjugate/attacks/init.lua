@@ -8,7 +8,8 @@ local M = {}
 
 -- The attacks, in the order they are listed.
 local names = {
-  "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "ifa", "jsma", "onepixel", "follow",
+  "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "deepfool", "ifa", "jsma", "onepixel",
+  "follow",
 }
 
 -- Fields that are no attacks: name -> module.

@@ -64,6 +64,17 @@ function M.goal(fn, target)
     target)
 end
 
+--- Refuses a target where an attack leaves the label for any other class.
+-- @string fn caller
+-- @tparam table s settings of the attack
+-- @param target option as the user gave it
+-- @raise "FN: it has no target: any class but the label will do"
+function M.check_target(fn, s, target)
+  if target ~= nil and s.untargeted then
+    check.fail(fn, "it has no target: any class but the label will do")
+  end
+end
+
 --- Reads options: common and the attack's own.
 -- @string name of the attack
 -- @tparam ?table opts what the user gave
@@ -123,6 +134,7 @@ function M.complete(s, o, name)
     s.low = o.clip_box and o.bounds[1] or -math.huge
     s.high = o.clip_box and o.bounds[2] or math.huge
   end
+  M.check_target(name, s, o.target)
   check.integer(name, "steps", s.steps, 0)
   check.integer(name, "restarts", s.restarts, 1)
   if s.method ~= "ascent" then return end

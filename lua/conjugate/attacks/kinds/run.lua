@@ -141,6 +141,7 @@ return function(attack, model, x, y, opts)
   local call = check.options(fn, opts, CALL)
   local n = check_inputs(fn, model, x)
   y = labels(fn, "y", y, n)
+  options.check_target(fn, attack.settings, call.target)
   local goal, given = options.goal(fn, call.target == nil and attack.options.target or call.target)
   local targets = given and labels(fn, "targets", given, n) or nil
   if targets and not attack.options.same_target then check_targets(fn, targets, y) end

@@ -1,0 +1,36 @@
+--- Attacks that look for the nearest misclassified input: options and settings they share.
+-- Such an attack has no radius of its own. It succeeds when it finds a misclassified input at most
+-- `eps` away, and returns the nearest it met; a FAIL returns x itself.
+-- @module conjugate.attacks.kinds.nearest
+local M = {}
+
+--- Rules of the options besides the common ones.
+-- `norm`: of the distance; `eps`: largest distance that counts as a success, any by default;
+-- `steps`.
+-- @string norm default norm
+-- @tparam integer steps default number of steps
+-- @tparam[opt] table more further rules
+-- @treturn table
+function M.options(norm, steps, more)
+  local rules = {
+    norm = { "string|number", norm },
+    eps = { "number", math.huge },
+    steps = { "integer", steps },
+  }
+  for key, rule in pairs(more or {}) do rules[key] = rule end
+  return rules
+end
+
+--- Settings of the loop.
+-- @string method of the core
+-- @tparam table o options
+-- @tparam table numbers of the method
+-- @treturn table
+function M.settings(method, o, numbers)
+  return {
+    method = method, norm = o.norm, eps = o.eps, steps = o.steps, numbers = numbers,
+    untargeted = true,
+  }
+end
+
+return M
