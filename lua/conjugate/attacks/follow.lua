@@ -5,6 +5,7 @@
 -- direction to 1 before the step; "none" takes it as it is. The default is what the conjugate says.
 -- @module conjugate.attacks.follow
 -- @usage local a = cj.attacks.follow { conjugate = "sign", eps = 0.1 }
+-- @source this package; for the conjugates of the paper see `cj.conjugate.list()`
 local check = require "conjugate.check"
 local define = require "conjugate.attacks.define"
 local iterated = require "conjugate.attacks.kinds.iterated"

@@ -1,25 +1,12 @@
---- The affine model with known distances: three classes, four inputs.
+--- The affine model with known distances: three classes, four inputs; and the building blocks of
+-- attacks on small numbers.
 -- @module conjugate.selftest.affine
 local cj = require "conjugate"
-
-local W = { { 2, -1, 0, 1 }, { 0, 1, 2, -1 }, { -1, 2, 1, 2 } }
-local BIAS = { 0, -0.5, -1.55 }
-
---- The golden model: logits W x + b of x [B, 4].
--- @tparam string dtype "float32" or "float64"
--- @treturn function x [B, 4] -> z [B, 3]
-local function golden(dtype)
-  local weight, bias = cj.tensor(W, dtype), cj.tensor(BIAS, dtype)
-  return function(x) return cj.linear(x, weight, bias) end
-end
+local core = require "conjugate.core"
+local golden = require "conjugate.selftest.golden"
 
 local function attacked(attack, model, x, label)
   return attack(model, x, cj.tensor({ label }, "int64"), { quiet = true })
-end
-
--- Does the one-step attack of that radius change the prediction?
-local function fgsm_flips(model, x, eps)
-  return attacked(cj.attacks.fgsm { eps = eps }, model, x, 0).records[1].pred_adv ~= 0
 end
 
 local function margin(model, x)
@@ -37,20 +24,42 @@ local function ifa_margin()
   return margin(model, moved) - margin(model, x), 3 * 0.1 * (2 + 3 + 0.25)
 end
 
+-- Slope of the cross entropy to another class's logit in float32: its softmax, 0 where that is too
+-- small for the type.
+local function slope_of_ce(z)
+  local logits = cj.tensor { { z, 0, 0 } }
+  logits.requires_grad = true
+  return cj.grad(cj.cross_entropy(logits, cj.tensor({ 0 }, "int64"), "sum"), logits):get(1, 2)
+end
+
+local function projection_gap(norm, v, eps, expected)
+  local x = cj.tensor({ 0.9, 0.5, 0.2 }, "float64")
+  local y = core.attack_project(norm, x, cj.tensor(v, "float64"), eps, 0, 1)
+  return (y - x - cj.tensor(expected, "float64")):abs():max():item()
+end
+
+local function check_blocks(report)
+  report("slope of CE at logits (120, 0, 0)", slope_of_ce(120), 0)
+  report("slope of CE at logits (80, 0, 0)", slope_of_ce(80), 1.8e-35, 0.01e-35)
+  report("DLR of logits (3, 1, 0)", (core.attack_loss("dlr", { 3, 1, 0 }, 0)), -2 / 3, 1e-12)
+  report("margin of logits (-3, -1, -2) for label 1",
+    (core.attack_loss("margin", { -3, -1, -2 }, 1)), -1, 1e-12)
+  local v = { 0.4, -0.3, 0.1 }
+  report("projection onto the l1 ball and the box is off by",
+    projection_gap("l1", v, 0.3, { 0.1, -0.2, 0 }), 0, 1e-12)
+  report("projection onto the linf ball and the box is off by",
+    projection_gap("linf", v, 0.3, { 0.1, -0.3, 0.1 }), 0, 1e-12)
+  report("projection onto the l2 ball and the box is off by",
+    projection_gap("l2", { 0.06, -0.08, 0 }, 0.05, { 0.03, -0.04, 0 }), 0, 1e-12)
+end
+
 return function(report)
-  local model = golden "float64"
-  local x = cj.full({ 1, 4 }, 0.5, "float64")
+  local model, x = golden.models.plane "float64"
   local z = model(x)
   for k, value in ipairs { 1, 0.5, 0.45 } do
     report(("logit %d of the golden model"):format(k - 1), z:get(1, k), value, 1e-12)
   end
-  report("FGSM at eps 0.062 changes the prediction", fgsm_flips(model, x, 0.062), false)
-  report("FGSM at eps 0.063 changes the prediction", fgsm_flips(model, x, 0.063), true)
-  local pgd = cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 }
-  local result = attacked(pgd, model, x, 0)
-  report("PGD of the paper stays inside eps", (result.x_adv - x):abs():max():item(), 0.1, 1e-9)
-  report("PGD of the paper succeeds", result.records[1].status, "SUCCESS")
-  report("BIM at 8/255 takes 10 steps", cj.attacks.bim { eps = 8 / 255 }.settings.steps, 10)
+  check_blocks(report)
   local rise, expected = ifa_margin()
   report("IFA raises the margin by n eps |w|_1", rise, expected, 1e-9)
   local still = attacked(cj.attacks.pgd { eps = 0, alpha = 0, steps = 4 }, model, x, 0)

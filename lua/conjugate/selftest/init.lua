@@ -7,7 +7,7 @@
 local M = {}
 
 --- The groups in the order they run.
-M.groups = { "affine", "gradients", "plans", "data", "determinism", "files" }
+M.groups = { "affine", "attacks", "metrics", "gradients", "plans", "data", "determinism", "files" }
 
 local function passes(measured, expected, tolerance)
   if type(measured) == "number" and type(expected) == "number" then

@@ -133,31 +133,3 @@ describe("an attack of no samples", function()
     assert.same({}, r:rows())
   end)
 end)
-
-describe("every attack", function()
-  it("has a spec, a summary, a formula and a source", function()
-    for _, a in ipairs(cj.attacks.list()) do
-      for _, field in ipairs { "summary", "formula", "conjugate", "source" } do
-        assert.is_string(a[field], a.name .. " " .. field)
-      end
-      local name = a.name == "follow" and "conjugate" or a.name
-      local file = io.open("tests/lua/attacks/" .. name .. "_spec.lua")
-      assert.is_truthy(file, a.name .. " has no spec")
-      file:close()
-    end
-  end)
-
-  it("is listed: no file of the folder is missing", function()
-    local listed = { init = true, define = true, conjugate = true }
-    for _, name in ipairs(cj.attacks.names()) do listed[name] = true end
-    for _, file in ipairs(require("conjugate.run.system").list("lua/conjugate/attacks")) do
-      local name = file:match "^(.*)%.lua$"
-      if name then assert.is_true(listed[name], name) end
-    end
-  end)
-
-  it("of an unknown name is nil", function()
-    assert.is_nil(cj.attacks.pdg)
-    assert.is_nil(cj.attacks[1])
-  end)
-end)
