@@ -53,6 +53,10 @@ M.cases = {
     expected = { status = "SUCCESS", x_adv = { 0.8, 0.2 } } },
   { attack = "follow", options = { conjugate = "sign", eps = 0.062 },
     expected = { status = "FAIL", x_adv = { 0.438, 0.562, 0.562, 0.438 } } },
+  { attack = "jsma", options = { theta = 0.5, gamma = 1 }, model = "jacobian",
+    expected = { status = "FAIL", l0 = 2, x_adv = { 0.5, 0.5, 0, 0 } } },
+  { attack = "onepixel", options = { pop = 20, gens = 5 }, model = "image",
+    expected = { status = "SUCCESS", l0 = 1 } },
 }
 
 --- What an attack found in a case.
