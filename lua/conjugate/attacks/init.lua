@@ -8,7 +8,10 @@ local M = {}
 
 -- The attacks, in the order they are listed.
 local names = {
-  "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "deepfool", "ifa", "jsma", "onepixel",
+  "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "ifa",
+  "apgd", "apgdt",
+  "deepfool",
+  "jsma", "onepixel",
   "follow",
 }
 
