@@ -72,6 +72,7 @@ local lazy = {
   nn = { "conjugate.nn" },
   optim = { "conjugate.optim" },
   plot = { "conjugate.plot" },
+  report = { "conjugate.report" },
   run = { "conjugate.run" },
   study = { "conjugate.study", "study" },
   train = { "conjugate.train" },

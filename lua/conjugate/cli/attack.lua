@@ -14,7 +14,10 @@ M.examples = {
   { "attack --checkpoint runs/b/model.safetensors --attack fgsm --attack bim --eps 8/255 "
     .. "--limit 500 --records runs/b/records.csv --json",
     "two attacks on 500 images, one record a sample" },
+  { "attack --checkpoint runs/a/model.safetensors --attack fgsm --attack pgd --eps 0.1 "
+    .. "--out runs/a/attack", "also writes a page to look at: runs/a/attack/report.html" },
 }
+M.out = "Folder for report.html, summary.json, records.jsonl and records.csv."
 M.order = { "ta", "ra_paper", "ra_worst", "n", "seconds", "ta_interval", "ra_paper_interval",
   "ra_worst_interval", "counts", "checkpoint", "data", "split", "seed", "attacks", "name",
     "options" }
@@ -83,12 +86,14 @@ function M.run(options)
   if not set then return nil, message end
   local attacks, why = make_attacks(options)
   if not attacks then return nil, why end
-  local result = cj.evaluate(net, set, attacks,
-    { batch = options.batch, records = options.records, quiet = options.quiet })
-  local text = tostring(result)
-  result.checkpoint, result.data, result.split = options.checkpoint, options.data, options.split
-  result.seed = options.seed
-  return result, text
+  local result = cj.evaluate(net, set, attacks, {
+    batch = options.batch, records = options.records, quiet = options.quiet, out = options.out,
+    about = {
+      checkpoint = options.checkpoint, data = options.data, split = options.split,
+      seed = options.seed,
+    },
+  })
+  return result, tostring(result)
 end
 
 return M

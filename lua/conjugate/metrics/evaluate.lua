@@ -10,6 +10,7 @@
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local guards = require "conjugate.metrics.guards"
+local json = require "conjugate.run.json"
 local mode = require "conjugate.nn.mode"
 local interrupt = require "conjugate.run.interrupt"
 local plans = require "conjugate.plan"
@@ -23,15 +24,19 @@ local M = {}
 
 local OPTIONS = {
   batch = { "integer", 250 }, quiet = { "boolean" }, guards = true, records = { "string" },
-  keep_records = false, label = { "string", "evaluate" },
+  keep_records = false, label = { "string", "evaluate" }, watch = { "function" },
+  out = { "string" }, about = { "table" }, examples = { "integer", 8 },
 }
+
+local MANY_ZEROS = 1 -- percent of all gradients: the limit of the masking battery
 
 -- --- gathering ----------------------------------------------------------------------------------
 
-local function fresh_tally(attack)
+local function fresh_tally(attack, number)
   return {
-    attack = attack, paper = 0, worst = 0, right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0,
-    forwards = 0, backwards = 0, hit = 0, l2 = 0, linf = 0,
+    attack = attack, number = number, records = {}, warnings = {}, paper = 0, worst = 0,
+    right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0, forwards = 0, backwards = 0,
+    hit = 0, l2 = 0, linf = 0,
     statuses = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
   }
 end
@@ -58,13 +63,30 @@ local function count_sample(tally, record, label)
   return paper, worst
 end
 
-local function write_record(work, attack, record, index, label)
-  if not work.records then return end
-  local row = { attack = attack.name, index = index, label = label }
+local function add_warnings(tally, result)
+  for _, text in ipairs(result.warnings or {}) do
+    if not tally.warnings[text] then
+      tally.warnings[text] = true
+      tally.warnings[#tally.warnings + 1] = text
+    end
+  end
+end
+
+local function keep_record(tally, record, index, label)
+  local row = { attack = tally.attack.name, index = index, label = label }
   for _, column in ipairs(records.columns) do
     if row[column] == nil then row[column] = record[column] end
   end
-  work.records[#work.records + 1] = row
+  tally.records[#tally.records + 1] = row
+end
+
+-- The records of all attacks, one attack after the other, however the samples were divided.
+local function all_records(work)
+  local list = {}
+  for _, tally in ipairs(work.tallies) do
+    for _, record in ipairs(tally.records) do list[#list + 1] = record end
+  end
+  return list
 end
 
 -- Attacks one batch with one attack. `first` is the index of its first sample, from 1.
@@ -77,9 +99,11 @@ local function attack_batch(work, tally, batch)
     local paper, worst = count_sample(tally, record, batch.labels[i])
     batch.paper[i] = batch.paper[i] and paper
     batch.worst[i] = batch.worst[i] and worst
-    write_record(work, tally.attack, record, batch.first + i - 1, batch.labels[i])
+    if work.keep then keep_record(tally, record, batch.first + i - 1, batch.labels[i]) end
   end
   tally.seconds = tally.seconds + (system.now() - started)
+  add_warnings(tally, result)
+  if work.watch then work.watch(tally.attack, result, batch.x, batch.first, tally.number) end
 end
 
 -- The network itself, not its plan: a plan always gives the same.
@@ -160,10 +184,22 @@ local function attack_result(tally, n)
   return result
 end
 
+local function warnings_of(result, tally, row)
+  for _, text in ipairs(tally.warnings) do
+    result.warnings[#result.warnings + 1] = ("%s: %s"):format(row.name, text)
+  end
+  if row.zero_gradients and row.zero_gradients >= MANY_ZEROS then
+    result.warnings[#result.warnings + 1] = ("%s: %.2f %% of its gradients were zero everywhere, "
+      .. "so its accuracy may be too high; cj.battery looks for masked gradients"):format(row.name,
+      row.zero_gradients)
+  end
+end
+
 local function summarize(work, started)
   local n = work.n
   local result = {
     data = work.set.name, n = n, counts = { ta = work.clean }, attacks = {},
+    warnings = json.array(),
   }
   share(result, "ta", work.clean, n)
   if #work.tallies > 0 then
@@ -174,6 +210,7 @@ local function summarize(work, started)
   for i, tally in ipairs(work.tallies) do
     if work.guards then guards.gradients("evaluate", tally.attack.name, tally.masked, n) end
     result.attacks[i] = attack_result(tally, n)
+    warnings_of(result, tally, result.attacks[i])
   end
   result.seconds = system.now() - started
   return result
@@ -194,6 +231,36 @@ local function check_attacks(attacks)
   return attacks
 end
 
+local function watcher(watch, collector)
+  if not collector then return watch end
+  return function(...)
+    collector:see(...)
+    if watch then watch(...) end
+  end
+end
+
+local function start(net, set, opts)
+  local collector = opts.out and require("conjugate.report.collector").new(opts.examples)
+  return {
+    net = net, set = set, n = 0, clean = 0, paper = 0, worst = 0, tallies = {},
+    batch = opts.batch, quiet = opts.quiet, guards = opts.guards, label = opts.label,
+    keep = opts.records or opts.keep_records or opts.out,
+    watch = watcher(opts.watch, collector), collector = collector,
+  }
+end
+
+-- Writes what was asked for.
+local function deliver(result, opts, work)
+  local list, ok, message = all_records(work), true, nil
+  if opts.records then ok, message = records.write(opts.records, list) end
+  if ok and opts.out then
+    ok, message = require("conjugate.report").write(opts.out, result,
+      { records = list, collector = work.collector })
+  end
+  if not ok then check.fail("evaluate", "%s", message) end
+  if opts.keep_records then result.records = list end
+end
+
 --- Accuracy on clean images and under attacks, in evaluation mode; the mode is set back afterwards.
 --
 -- Stops with a message when the result could not mean what it says: the model gives other logits
@@ -203,11 +270,15 @@ end
 -- @tparam DataSet set test images and labels
 -- @tparam[opt] {Attack,...} attacks such as cj.attacks.pgd { eps = 0.1 }; none gives TA alone
 -- @tparam[opt] table opts `batch` (250), `quiet`, `guards` (true), `records` (file name ending in
--- .jsonl or .csv for one record a sample and attack), `keep_records` (also in the result)
+-- .jsonl or .csv for one record a sample and attack), `keep_records` (also in the result), `watch`
+-- (function(attack, result, x, first, number) after each attack on a batch), `out` (folder for
+-- summary.json, records.jsonl, records.csv and report.html), `about` (table of plain values that go
+-- into the result, such as a seed or the name of a checkpoint), `examples` (pictures in the report)
 -- @treturn table ta, ra_paper, ra_worst (percent), each with NAME_interval = { low, high } (Wilson,
 -- 95 %) and its count in `counts`; n, seconds, data, attacks = list of { name, options, ra_paper,
 -- ra_worst, success_rate (percent of the correctly classified), zero_gradients (percent), mean_l2,
--- mean_linf (over successes), statuses, forwards, backwards, seconds }. print shows it as a table.
+-- mean_linf (over successes), statuses, forwards, backwards, seconds }; warnings (texts). print
+-- shows it as a table.
 -- @raise wrong arguments; the guards; what an attack raises
 -- @usage print(cj.evaluate(net, test, { cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 } }))
 function M.evaluate(net, set, attacks, opts)
@@ -217,23 +288,16 @@ function M.evaluate(net, set, attacks, opts)
   end
   opts = check.options("evaluate", opts, OPTIONS)
   if set:size() == 0 then check.fail("evaluate", "expected at least one image in set, got none") end
-  local work = {
-    net = net, set = set, n = 0, clean = 0, paper = 0, worst = 0, tallies = {},
-    batch = opts.batch, quiet = opts.quiet, guards = opts.guards, label = opts.label,
-    records = (opts.records or opts.keep_records) and {} or nil,
-  }
-  for i, attack in ipairs(check_attacks(attacks)) do work.tallies[i] = fresh_tally(attack) end
+  local work = start(net, set, opts)
+  for i, attack in ipairs(check_attacks(attacks)) do work.tallies[i] = fresh_tally(attack, i) end
   local started = system.now()
   mode.in_eval(net, function()
     if work.guards then guards.mode("evaluate", net) end
     gather(work)
   end)
   local result = summarize(work, started)
-  if opts.records then
-    local ok, message = records.write(opts.records, work.records)
-    if not ok then check.fail("evaluate", "%s", message) end
-  end
-  if opts.keep_records then result.records = work.records end
+  for key, value in pairs(opts.about or {}) do result[key] = value end
+  deliver(result, opts, work)
   return report.printable(result)
 end
 

@@ -5,7 +5,7 @@ local M = {}
 --- Keys of an evaluation in the order they are written as JSON.
 M.order = {
   "ta", "ra_paper", "ra_worst", "n", "seconds", "ta_interval", "ra_paper_interval",
-  "ra_worst_interval", "counts", "data", "attacks", "name", "options",
+  "ra_worst_interval", "counts", "data", "warnings", "attacks", "name", "options",
 }
 
 local function is_plain(value)
@@ -78,6 +78,7 @@ function M.text(result)
         result.counts[key], result.n)
     end
   end
+  for _, text in ipairs(result.warnings or {}) do lines[#lines + 1] = "warning: " .. text end
   return table.concat(lines, "\n")
 end
 

@@ -18,6 +18,14 @@ local function nice_step(span, count)
   return 10 * power
 end
 
+-- Out to the next ticks, where no end was asked for.
+local function rounded(low, high, range, count)
+  local step = nice_step(high - low, count)
+  if not range[1] then low = math.floor(low / step + 1e-9) * step end
+  if not range[2] then high = math.ceil(high / step - 1e-9) * step end
+  return low, high
+end
+
 local function linear_ticks(low, high, count)
   local ticks, step = {}, nice_step(high - low, count)
   for k = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do
@@ -66,9 +74,14 @@ local function labels_of(ticks, scale)
   return labels
 end
 
+local function title_of(opts)
+  local label = opts.label or ""
+  return (opts.unit or "") ~= "" and ("%s (%s)"):format(label, opts.unit) or label
+end
+
 --- An axis over values.
 -- @tparam ?table opts `label`, `unit`, `range` ({ low, high }, either may be nil), `scale`
---   ("linear", "sqrt", "log"), `ticks` (list)
+--   ("linear", "sqrt", "log"), `ticks` (list), `round` (ends at ticks)
 -- @tparam number low least value to show
 -- @tparam number high greatest value to show
 -- @tparam number count about how many ticks
@@ -77,14 +90,13 @@ function M.new(opts, low, high, count)
   opts = opts or {}
   local scale, range = opts.scale or "linear", opts.range or {}
   low, high = widened(range[1] or low, range[2] or high, scale)
+  if opts.round then low, high = rounded(low, high, range, count) end
   local f = forward[scale]
   local ticks = opts.ticks or scale == "log" and log_ticks(low, high)
     or linear_ticks(low, high, count)
-  local title = opts.label or ""
-  if opts.unit and opts.unit ~= "" then title = ("%s (%s)"):format(title, opts.unit) end
   return {
-    low = low, high = high, ticks = ticks, labels = labels_of(ticks, scale), title = title,
-    place = function(v) return (f(v) - f(low)) / (f(high) - f(low)) end,
+    low = low, high = high, ticks = ticks, labels = labels_of(ticks, scale),
+    title = title_of(opts), place = function(v) return (f(v) - f(low)) / (f(high) - f(low)) end,
   }
 end
 

@@ -187,6 +187,13 @@ local function draw_series(s, i, box)
   return element("g", { class = class_of(i) }, parts)
 end
 
+-- Linear heights end at ticks; widths end where the data end.
+local function with_round(opts)
+  local all = { round = not (opts and opts.scale) }
+  for key, value in pairs(opts or {}) do all[key] = value end
+  return all
+end
+
 --- Draws a chart.
 -- @tparam table figure as for `plot.figure.save`: title, x, y (axes), series
 -- @treturn table an element, `<svg>`
@@ -194,7 +201,7 @@ function M.draw(figure)
   local left, right = range_of(figure.series, { "x" })
   local x = axis.new(figure.x, left, right, 6)
   local low, high = range_of(figure.series, { "y", "low", "high" })
-  local y = axis.new(figure.y, low, high, 5)
+  local y = axis.new(with_round(figure.y), low, high, 5)
   local places, top = legend_places(figure.series)
   local box = { left = LEFT, right = WIDTH - RIGHT, top = top, bottom = top + HEIGHT - BOTTOM }
   local height = box.bottom + BOTTOM

@@ -62,8 +62,10 @@ function M.percent(value, interval)
   if not value then return markup.raw "&ndash;" end
   local text = ("%.2f"):format(value)
   if not interval then return markup.list(text) end
-  return markup.list(text, " ", element("span", { class = "of" },
-    ("[%.2f, %.2f]"):format(interval[1], interval[2])))
+  -- padded with spaces as wide as figures, so that the numbers of a column stand below each other
+  local range = ("[%5.2f, %5.2f]"):format(interval[1], interval[2]):gsub(" ", "\226\128\135")
+  range = range:gsub(",\226\128\135", ", ")
+  return markup.list(text, " ", element("span", { class = "of" }, range))
 end
 
 local function plain(value)
@@ -120,7 +122,7 @@ function M.render(page)
     #notes > 0 and element("ul", { class = "notes" }, notes) or false,
     element("main", nil, sections),
     element("footer", nil, "Everything but what is set ", markup.vary "like this",
-      " is the same for the same seed on any machine of the same instruction set."))
+      " depends neither on the hour, nor on threads or the size of batches."))
   local head = element("head", nil, element("meta", { charset = "utf-8" }),
     element("meta", { name = "viewport", content = "width=device-width, initial-scale=1" }),
     element("title", nil, page.title),
