@@ -20,6 +20,7 @@
 -- - `scale` ("none", "linf", "l2"): norm of a step's direction that is brought to 1
 -- - `untargeted`: refuse a target
 -- - `goal` ("away", "label", or set by the target), `restarts`, `random`, `best`, `early`, `every`
+-- - `targeted_loss`: the loss toward a target, where it is not that of the option `loss`
 -- - `one_step`, `free`: leave out the warnings about alpha; about the reach
 --
 -- An optional `call(attack, model, x, y, opts)` replaces the plain run of the loop.

@@ -12,6 +12,7 @@ local names = {
   "apgd", "apgdt",
   "deepfool",
   "jsma", "onepixel",
+  "square",
   "follow",
 }
 

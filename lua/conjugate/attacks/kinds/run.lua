@@ -91,6 +91,11 @@ local keys = {
   "batch", "random", "every", "best", "early", "goal", "scale", "loss",
 }
 
+-- Some attacks climb another loss toward a target.
+local function loss_for(settings, goal)
+  return goal ~= "away" and settings.targeted_loss or settings.loss
+end
+
 local function loop_settings(attack, call, goal)
   local s, o = attack.settings, {}
   for _, key in ipairs(keys) do o[key] = s[key] end
@@ -99,6 +104,7 @@ local function loop_settings(attack, call, goal)
   if paper == nil then paper = attack.options.paper end
   if paper then o.every, o.best, o.early = true, false, false end
   o.goal = s.goal == "label" and "label" or goal or s.goal
+  o.loss = loss_for(s, o.goal)
   o.batch = call.batch or s.batch
   o.seed = call.seed or attack.options.seed or core.random_state()
   check.integer(attack.name, "batch", o.batch, 1)
