@@ -11,6 +11,7 @@ local names = {
   "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "ifa",
   "apgd", "apgdt",
   "deepfool",
+  "fab", "fabt",
   "jsma", "onepixel",
   "square",
   "follow",
