@@ -15,6 +15,7 @@ local names = {
   "jsma", "onepixel",
   "square",
   "follow",
+  "minimum", "su_linf",
 }
 
 -- Fields that are no attacks: name -> module.

@@ -96,7 +96,7 @@ function M.read(name, opts, own)
   if o.norm ~= nil then o.norm = M.norm(name, o.norm) end
   check.integer(name, "batch", o.batch, 1)
   check_bounds(name, o.bounds)
-  M.goal(name, o.target)
+  M.goal(name, o.target or nil)
   return o
 end
 

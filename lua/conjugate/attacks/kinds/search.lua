@@ -1,0 +1,251 @@
+--- Search for the least radius at which an attack of fixed budget succeeds, sample by sample.
+--
+-- Each sample starts at the radius `eps0`. The radius is halved while the attack succeeds, doubled
+-- while it fails, and then taken midway between the largest that failed and the smallest that
+-- succeeded, `tries` times in all. What is returned is the success at the smallest radius.
+-- @module conjugate.attacks.kinds.search
+-- @source Su et al., ECCV 2018, section 3; Adversarial_Survey@353ef69
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+local mode = require "conjugate.nn.mode"
+local options = require "conjugate.attacks.kinds.options"
+local plans = require "conjugate.plan"
+local result = require "conjugate.attacks.kinds.result"
+
+local M = {}
+
+local CALL = {
+  paper = { "boolean" }, batch = { "integer" }, target = options.common.target,
+  quiet = { "boolean" }, index = { "integer|tensor" }, seed = { "integer" },
+}
+
+-- Columns that add up over the tries.
+local SPENT = { "iters", "forwards", "backwards", "zeros" }
+-- Columns of the sample that is returned.
+local FOUND = { "pred_adv", "status", "loss_adv", "l0", "l1", "l2", "linf" }
+
+--- Rules of the options: `eps0`: first radius; `tries`; `eps`: no radius above it is tried (none
+-- without it).
+-- @treturn table
+function M.options()
+  return { eps = { "number", math.huge }, eps0 = { "number" }, tries = { "integer", 9 } }
+end
+
+--- Settings of an attack that searches.
+-- @tparam table o options
+-- @string name of the attack
+-- @param inner what is run: an attack, whose radius and step are scaled for each sample, or a
+--   function(eps) that gives one
+-- @string norm of the ball
+-- @treturn table
+function M.settings(o, name, inner, norm)
+  if not (o.eps0 > 0 and o.eps0 < math.huge) then
+    check.fail(name, "expected a finite number above 0 for eps0, got %.14g", o.eps0)
+  end
+  check.integer(name, "tries", o.tries, 1)
+  return { method = "search", inner = inner, norm = norm, eps = o.eps, steps = o.tries }
+end
+
+--- Lets an attack that is part of another speak in its name.
+-- @tparam table inner attack nobody else has
+-- @string name of the attack people called
+-- @treturn table inner
+function M.renamed(inner, name)
+  inner.name, inner.settings.name = name, name
+  return inner
+end
+
+-- --- arguments ----------------------------------------------------------------------------------
+
+local function labels_of(fn, name, y, n)
+  if check.is_tensor(y) then y = check.tensor(fn, name, y, "int64", 1):table() end
+  if type(y) == "number" then
+    local list = {}
+    for i = 1, n do list[i] = y end
+    y = list
+  end
+  check.table(fn, name, y)
+  if #y ~= n then
+    check.fail(fn, "expected %d labels, one a sample, for %s, got %d", n, name, #y)
+  end
+  return y
+end
+
+local function numbers_of(fn, index, n)
+  if check.is_tensor(index) then return labels_of(fn, "index", index, n) end
+  local list, first = {}, check.integer(fn, "index", index or 0, 0)
+  for i = 1, n do list[i] = first + i - 1 end
+  return list
+end
+
+local function read_call(attack, model, x, y, opts)
+  local fn = attack.name
+  local call = check.options(fn, opts, CALL)
+  check.callable(fn, "model", model)
+  check.tensor(fn, "x", x, "float")
+  if x:dim() < 2 then
+    check.fail(fn, "expected x of sizes [N, ...], got %s", check.describe(x))
+  end
+  call.n = x:size(1)
+  call.labels = labels_of(fn, "y", y, call.n)
+  call.numbers = numbers_of(fn, call.index, call.n)
+  if call.target == nil then call.target = attack.options.target or nil end
+  local goal, given = options.goal(fn, call.target)
+  if goal == "given" then call.target = labels_of(fn, "targets", given, call.n) end
+  call.seed = call.seed or attack.options.seed or core.random_state()
+  call.batch = call.batch or attack.options.batch
+  if call.quiet == nil then call.quiet = attack.options.quiet end
+  return call
+end
+
+-- --- one try ------------------------------------------------------------------------------------
+
+local function picked(list, rows)
+  local out = {}
+  for k, i in ipairs(rows) do out[k] = list[i] end
+  return out
+end
+
+-- Runs an attack on some rows; `radii` replace its radius unless they are nil.
+local function attack_rows(work, attack, rows, radii)
+  local call = work.call
+  local target = call.target
+  if type(target) == "table" then target = picked(target, rows) end
+  return attack(work.model, core.attack_rows(work.x, core.tensor(rows, "int64")),
+    picked(call.labels, rows), {
+      index = core.tensor(picked(call.numbers, rows), "int64"), radii = radii, target = target,
+      seed = call.seed, batch = call.batch, quiet = call.quiet,
+    })
+end
+
+-- Rows with the same radius, by rising radius.
+local function groups(work, rows)
+  local found, radii = {}, {}
+  for _, i in ipairs(rows) do
+    local radius = work.radius[i]
+    if not found[radius] then
+      found[radius] = {}
+      radii[#radii + 1] = radius
+    end
+    table.insert(found[radius], i)
+  end
+  table.sort(radii)
+  return radii, found
+end
+
+-- Calls take(result, rows) for the result of each run on the active rows.
+local function run_tries(work, rows, take)
+  if type(work.inner) ~= "function" then
+    return take(attack_rows(work, work.inner, rows, picked(work.radius, rows)), rows)
+  end
+  local radii, found = groups(work, rows)
+  for _, radius in ipairs(radii) do
+    take(attack_rows(work, work.inner(radius), found[radius]), found[radius])
+  end
+end
+
+-- --- the search ---------------------------------------------------------------------------------
+
+-- Adds what a try cost; the first gives all columns.
+local function add(work, r, k, i)
+  local columns = work.columns
+  if not columns.status[i] then
+    for _, name in ipairs(result.columns) do
+      if name ~= "label" then columns[name][i] = r[name][k] end
+    end
+    columns.pred_adv[i], columns.loss_adv[i] = r.pred_clean[k], r.loss_first[k]
+    for _, norm in ipairs { "l0", "l1", "l2", "linf" } do columns[norm][i] = 0 end
+    return
+  end
+  for _, name in ipairs(SPENT) do columns[name][i] = columns[name][i] + r[name][k] end
+  columns.loss_best[i] = math.max(columns.loss_best[i], r.loss_best[k])
+  columns.broken[i] = columns.broken[i] or r.broken[k]
+end
+
+local function keep(work, r, k, i)
+  for _, name in ipairs(FOUND) do work.columns[name][i] = r[name][k] end
+  work.x_adv:narrow(1, i, 1):copy_(r.x_adv:narrow(1, k, 1))
+end
+
+-- The next radius of a sample; nil when there is nothing left to try.
+local function next_radius(work, i)
+  local low, high = work.low[i], work.high[i]
+  if high == math.huge then
+    return low < work.most and math.min(2 * low, work.most) or nil
+  end
+  return (low + high) / 2 -- halves while nothing has failed
+end
+
+local function take(work, r, rows)
+  work.report = work.report or r.report
+  work.loss = r.loss
+  work.forwards, work.backwards = work.forwards + r.forwards_total,
+    work.backwards + r.backwards_total
+  for k, i in ipairs(rows) do
+    local status, radius = r.status[k], work.radius[i]
+    add(work, r, k, i)
+    if status == "SUCCESS" then
+      work.high[i] = radius
+      keep(work, r, k, i)
+    elseif status == "FAIL" then
+      work.low[i] = radius
+    else
+      work.high[i] = status == "ALREADY" and 0 or work.high[i]
+    end
+    local goes_on = status == "SUCCESS" or status == "FAIL"
+    work.radius[i] = goes_on and next_radius(work, i) or nil
+  end
+end
+
+local function new_work(attack, model, x, call)
+  local work = {
+    call = call, x = x, x_adv = x:clone(), inner = attack.settings.inner, most = attack.options.eps,
+    model = plans.model(model, x), radius = {}, low = {}, high = {}, columns = {}, forwards = 0,
+    backwards = 0,
+  }
+  for i = 1, call.n do
+    work.low[i], work.high[i] = 0, math.huge
+    work.radius[i] = math.min(attack.options.eps0, work.most)
+  end
+  for _, name in ipairs(result.columns) do
+    if name ~= "label" then work.columns[name] = {} end
+  end
+  return work
+end
+
+local function search(work, tries)
+  for _ = 1, tries do
+    local rows = {}
+    for i = 1, work.call.n do
+      if work.radius[i] then rows[#rows + 1] = i end
+    end
+    if #rows == 0 then return end
+    run_tries(work, rows, function(r, some) take(work, r, some) end)
+  end
+end
+
+--- Runs a search; for `call` of an attack's description.
+-- @tparam table attack made by a family whose settings came from `settings`
+-- @param model x -> logits
+-- @tparam Tensor x inputs
+-- @tparam Tensor|table y labels
+-- @tparam[opt] table opts of this call
+-- @treturn table the result of an attack, with the lists `radius` (smallest that succeeded;
+--   math.huge where none did, 0 for ALREADY) and `failed` (largest below it that did not; 0: none)
+function M.call(attack, model, x, y, opts)
+  local call = read_call(attack, model, x, y, opts)
+  local started, work = core.clock(), nil
+  mode.in_eval(model, function()
+    work = new_work(attack, model, x:detach(), call)
+    search(work, attack.options.tries)
+  end)
+  if work.model ~= model then work.model:release() end
+  local report = work.report or { classes = 0, probabilities = 0 }
+  report.forwards, report.backwards = work.forwards, work.backwards
+  local loop = { loss = work.loss or attack.options.loss, seed = call.seed }
+  local r = result.new(attack, loop, work.x_adv, work.columns, nil, report, call.labels)
+  r.radius, r.failed, r.seconds = work.high, work.low, core.clock() - started
+  return r
+end
+
+return M
