@@ -57,6 +57,10 @@ M.cases = {
     expected = { status = "FAIL", l0 = 2, x_adv = { 0.5, 0.5, 0, 0 } } },
   { attack = "onepixel", options = { pop = 20, gens = 5 }, model = "image",
     expected = { status = "SUCCESS", l0 = 1 } },
+  { attack = "minimum", options = { eps0 = 0.03 }, -- .03 .06 .12, then six bisections
+    expected = { status = "SUCCESS", pred_adv = 1, linf = 0.0628125 } },
+  { attack = "su_linf", options = { eps0 = 0.03, target = 1 },
+    expected = { status = "SUCCESS", pred_adv = 1, linf = 0.0628125 } },
 }
 
 --- What an attack found in a case.
