@@ -35,7 +35,7 @@ typedef struct run {
   cj_trial *trials;
   cj_ask *asks;
   int64_t *row;                    /* chunk row of each active sample */
-  int64_t *sample;                 /* its row in the whole input */
+  int64_t *sample;                 /* its row in the whole input, where a callback asks */
   int64_t *from;                   /* the active samples whose direction is asked for */
   double *slopes;                  /* [rows, K]; NULL before the first pass */
   char *points, *states, *scratch; /* scratch: one sample for each piece */
@@ -271,11 +271,16 @@ static cj_status call_direct(run *r) {
   for (int64_t j = 0; j < r->active; j++)
     if (r->asks[r->row[j]] == CJ_ASK_PULL) r->from[going++] = j;
   if (going == 0) return CJ_OK;
-  const int64_t step = r->trials[r->row[r->from[0]]].step;
+  for (int64_t k = 0; k < going; k++) r->sample[k] = r->first + r->row[r->from[k]];
+  const cj_stand at = {.step = r->trials[r->row[r->from[0]]].step,
+                       .rows = going,
+                       .sample = r->sample,
+                       .from = r->from,
+                       .x = &x,
+                       .g = &g};
   cj_status status = asking(r, &r->now, going, &x);
   if (status == CJ_OK) status = asking(r, &r->g, going, &g);
-  if (status == CJ_OK)
-    status = r->a->direct(r->a->direct_self, step, going, r->from, &x, &g, &r->d);
+  if (status == CJ_OK) status = r->a->direct(r->a->direct_self, &at, &r->d);
   cj_tensor_drop(&x);
   cj_tensor_drop(&g);
   for (int64_t k = 0; status == CJ_OK && k < going; k++)

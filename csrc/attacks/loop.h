@@ -22,12 +22,18 @@ typedef enum cj_goal {
 
 typedef enum cj_scale { CJ_SCALE_NONE, CJ_SCALE_LINF, CJ_SCALE_L2 } cj_scale;
 
-/* A direction made outside the core. `rows` samples go on; x [rows, ...] are the points they stand
- * at, g their gradient there. d, empty, must become a tensor of the same sizes and type. from[j] is
- * the place of sample j in the call before (in the first call of a restart, step = 0, its place
- * among those that were active). */
-typedef cj_status (*cj_direct)(void *self, int64_t step, int64_t rows, const int64_t *from,
-                               const cj_tensor *x, const cj_tensor *g, cj_tensor *d);
+/* Where the samples stand that ask for a direction: x [rows, ...] are their points, g their
+ * gradient there. sample[j] is the row of sample j in the whole input, from[j] its place in the
+ * call before (in the first call of a restart, step = 0, its place among those that were active).
+ */
+typedef struct cj_stand {
+  int64_t step, rows;
+  const int64_t *sample, *from;
+  const cj_tensor *x, *g;
+} cj_stand;
+
+/* A direction made outside the core. d, empty, must become a tensor like x. */
+typedef cj_status (*cj_direct)(void *self, const cj_stand *at, cj_tensor *d);
 
 /* Is told each iterate: x [rows, ...] after `step` steps, sample[j] = row of the whole input. */
 typedef cj_status (*cj_watch)(void *self, int64_t step, int64_t rows, const int64_t *sample,

@@ -107,16 +107,20 @@ static cj_status oracle_pull(void *self, const cj_tensor *gz, bool keep, cj_tens
 /* --- directions and watchers -------------------------------------------------------------------
  */
 
-/* Pushes the list of places, counted from 1; nil when the samples are those of the call before. */
-static void push_places(lua_State *L, const attack_job *j) {
-  bool same = j->step == 0 || j->count == j->rows;
-  for (int64_t k = 0; same && j->step > 0 && k < j->count; k++) same = j->list[k] == k;
-  if (same) {
+/* Pushes the numbers of `list`, counted from 1. */
+static void push_rows(lua_State *L, const int64_t *list, int64_t count) {
+  cj_tensor *t = push_new(L, CJ_I64, 1, &count);
+  for (int64_t k = 0; k < count; k++) ((int64_t *)t->data)[k] = list[k] + 1;
+}
+
+/* Pushes the list of places; nil when the samples are those of the call before. */
+static void push_places(lua_State *L, const cj_stand *at, int64_t before) {
+  bool same = at->step == 0 || at->rows == before;
+  for (int64_t k = 0; same && at->step > 0 && k < at->rows; k++) same = at->from[k] == k;
+  if (same)
     lua_pushnil(L);
-    return;
-  }
-  cj_tensor *t = push_new(L, CJ_I64, 1, &j->count);
-  for (int64_t k = 0; k < j->count; k++) ((int64_t *)t->data)[k] = j->list[k] + 1;
+  else
+    push_rows(L, at->from, at->rows);
 }
 
 static void push_shared(lua_State *L, const cj_tensor *x) {
@@ -125,34 +129,32 @@ static void push_shared(lua_State *L, const cj_tensor *x) {
   tell_gc(L, t->storage->bytes);
 }
 
-/* direction(g, step, places, x): step counts from 0; places as above. */
+/* direction(g, step, places, x, rows): step counts from 0; places as above; rows of the attacked
+ * tensor. */
 static int run_direct(lua_State *L) {
   attack_job *j = enter(L);
+  const cj_tensor *g = j->at->g;
   char want[CJ_SHAPE_TEXT], text[GOT_TEXT];
   lua_rawgeti(L, 2, DIRECTION);
-  push_shared(L, j->in);
-  lua_pushnumber(L, (double)j->step);
-  push_places(L, j);
-  push_shared(L, j->at);
-  j->rows = j->count;
-  lua_call(L, 4, 1);
+  push_shared(L, g);
+  lua_pushnumber(L, (double)j->at->step);
+  push_places(L, j->at, j->rows);
+  push_shared(L, j->at->x);
+  push_rows(L, j->at->sample, j->at->rows);
+  j->rows = j->at->rows;
+  lua_call(L, 5, 1);
   const cj_tensor *d = test_tensor(L, -1);
-  if (!d || !d->storage || d->dtype != j->in->dtype || !cj_same_shape(d, j->in))
+  if (!d || !d->storage || d->dtype != g->dtype || !cj_same_shape(d, g))
     raise_error(L, "%s: expected a %s tensor %s, like the gradient, for the direction, got %s",
-                j->name, cj_dtype_name(j->in->dtype), cj_shape_text(want, j->in), got(L, -1, text));
+                j->name, cj_dtype_name(g->dtype), cj_shape_text(want, g), got(L, -1, text));
   check_status(L, cj_tensor_pack(j->out, d));
   return 0;
 }
 
-cj_status attack_job_direct(void *self, int64_t step, int64_t rows, const int64_t *from,
-                            const cj_tensor *x, const cj_tensor *g, cj_tensor *d) {
+cj_status attack_job_direct(void *self, const cj_stand *at, cj_tensor *d) {
   attack_job *j = self;
-  j->at = x;
-  j->in = g;
+  j->at = at;
   j->out = d;
-  j->step = step;
-  j->count = rows;
-  j->list = from;
   return callback(j, run_direct, "the direction");
 }
 
@@ -164,8 +166,7 @@ static int run_watch(lua_State *L) {
   cj_tensor *x = push_tensor(L);
   cj_tensor_detach(x, j->in);
   tell_gc(L, x->storage->bytes);
-  cj_tensor *rows = push_new(L, CJ_I64, 1, &j->count);
-  for (int64_t k = 0; k < j->count; k++) ((int64_t *)rows->data)[k] = j->list[k] + 1;
+  push_rows(L, j->list, j->count);
   lua_call(L, 3, 0);
   return 0;
 }

@@ -17,11 +17,12 @@ typedef struct attack_job {
   const char *name; /* of the attack, for messages; the options table keeps it */
   int64_t rows;     /* samples in the last call of the direction */
   /* Arguments of the callback that is running. */
-  const cj_tensor *in, *at; /* at: where a gradient was taken */
+  const cj_tensor *in;
   cj_tensor *out;
   bool flag;
   int64_t step, count;
   const int64_t *list;
+  const cj_stand *at;
   cj_batch_oracle frames; /* of a plan with callbacks */
 } attack_job;
 
@@ -37,8 +38,7 @@ void end_attack_job(lua_State *L, attack_job *j);
 
 /* A Lua model as an oracle, and the callbacks of a cj_attack; self is the job. */
 cj_oracle attack_job_oracle(attack_job *j);
-cj_status attack_job_direct(void *self, int64_t step, int64_t rows, const int64_t *from,
-                            const cj_tensor *x, const cj_tensor *g, cj_tensor *d);
+cj_status attack_job_direct(void *self, const cj_stand *at, cj_tensor *d);
 cj_status attack_job_watch(void *self, int64_t step, int64_t rows, const int64_t *sample,
                            const cj_tensor *x);
 

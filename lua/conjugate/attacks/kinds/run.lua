@@ -71,17 +71,21 @@ local function follow(state, count, places, seen)
 end
 
 -- A direction(g, state) as the loop calls it. Every chunk of samples and every restart has a state
--- of its own, so nothing can leak from one sample's run into another's.
-local function stateful(direction, settings)
+-- of its own, so nothing can leak from one sample's run into another's. What the loop knows is read
+-- through the state but is no part of it: only what the direction put there follows the rows.
+local function stateful(direction, settings, model, y)
+  local known = {
+    model = model, steps = settings.steps, eps = settings.eps, alpha = settings.alpha,
+  }
   local state, count
-  return function(g, step, places, x)
+  return function(g, step, places, x, rows)
     if step == 0 then
-      state = { steps = settings.steps, eps = settings.eps, alpha = settings.alpha }
+      state = setmetatable({}, { __index = known })
     elseif places then
-      state.x = nil
       follow(state, count, places, {})
     end
-    state.step, state.x, count = step + 1, x, g:size(1)
+    known.step, known.x, known.rows, count = step + 1, x, rows, g:size(1)
+    known.y = core.attack_rows(y, rows)
     return direction(g, state)
   end
 end
@@ -153,7 +157,8 @@ return function(attack, model, x, y, opts)
   if targets and not attack.options.same_target then check_targets(fn, targets, y) end
   local loop = loop_settings(attack, call, goal)
   local direction = attack.settings.direction
-  direction = type(direction) == "function" and stateful(direction, attack.settings) or nil
+  direction = type(direction) == "function" and stateful(direction, attack.settings, model, y)
+    or nil
   local radii = sample_radii(fn, call.radii, n)
   local started, plan = core.clock(), nil
   local x_adv, columns, trace, report, extra = mode.in_eval(model, function()
