@@ -28,7 +28,7 @@ return define {
     end
     local s = iterated.settings(o, name, o.eps / 4)
     o.scale = check.one_of(name, "scale", o.scale or c.scale, { "none", "linf", "l2" })
-    s.direction, s.scale, s.free = c.direction, o.scale, true
+    s.direction, s.scale, s.free = c:follow(name), o.scale, true
     return s
   end,
 }

@@ -6,6 +6,7 @@ M.summary = "list attacks, models, data sets or conjugates"
 M.description = "Lists what other commands take by name."
 M.examples = {
   { "list attacks", "one name a line, with what it is" },
+  { "list conjugates", "with formula and source" },
   { "list data --json", "the same for programs" },
 }
 M.order = { "kind", "items", "name" }
@@ -43,7 +44,7 @@ local listers = {
     local items = {}
     for i, conjugate in ipairs(require("conjugate").conjugate.list()) do
       items[i] = {
-        name = conjugate.name, summary = conjugate.formula, source = conjugate.source,
+        name = conjugate.name, formula = conjugate.formula, source = conjugate.source,
       }
     end
     return items
@@ -62,10 +63,31 @@ local listers = {
   end,
 }
 
+-- What a line shows besides the name.
+local columns = { conjugates = { "formula", "source" } }
+
+-- The width of each column but the last, which needs none.
+local function widths(items, shown)
+  local list = {}
+  for c, column in ipairs(shown) do
+    list[c] = 0
+    for _, item in ipairs(items) do list[c] = math.max(list[c], #(item[column] or "")) end
+  end
+  list[1], list[#list] = math.max(list[1], 21), 0
+  return list
+end
+
 function M.run(options)
   local items, lines = listers[options.kind](), {}
+  local shown = { "name", unpack(columns[options.kind] or { "summary" }) }
+  local width = widths(items, shown)
   for i, item in ipairs(items) do
-    lines[i] = ("%-22s %s"):format(item.name, item.summary or "")
+    local parts = {}
+    for c, column in ipairs(shown) do
+      local text = item[column] or ""
+      parts[c] = text .. (" "):rep(width[c] - #text)
+    end
+    lines[i] = table.concat(parts, "  ")
   end
   return { kind = options.kind, items = items }, table.concat(lines, "\n")
 end

@@ -65,6 +65,34 @@ describe("a conjugate given as a field, stopping early", function()
     assert.near(0, (bright:field(net, x, y) - (x * x - 0.2)):abs():max():item(), 1e-6)
   end)
 
+  it("is told the labels and numbers of the samples that go on, and the model", function()
+    local net, x, y = check_attack.network(9)
+    local labels, seen = y:table(), 0
+    local curious = cj.conjugate {
+      name = "curious",
+      direction = function(g, state)
+        local at = state.x
+        assert.equal(net, state.model)
+        assert.is_false(net.training)
+        assert.equal(at:size(1), state.y:size(1))
+        for k, number in ipairs(state.rows:table()) do
+          assert.equal(labels[number], state.y:get(k))
+          if state.step == 1 then
+            assert.near(0, (at:select(1, k) - x:select(1, number)):abs():max():item(), 0)
+          end
+        end
+        seen = seen + at:size(1)
+        return g:sign()
+      end,
+    }
+    local o = { eps = 0.08, steps = 6, early = true, batch = 4, quiet = true }
+    local r = curious:attack(o)(net, x, y)
+    local steps = 0
+    for i = 1, r.n do steps = steps + r.iters[i] end
+    assert.equal(steps, seen)
+    assert.is_true(steps < 6 * r.counts.SUCCESS)
+  end)
+
   it("is either a direction or a field", function()
     local f = function(x) return x end
     misuse.raises("got both", cj.conjugate, { name = "two", direction = f, field = f })

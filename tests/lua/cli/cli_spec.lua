@@ -82,6 +82,25 @@ describe("conjugate", function()
     assert.is_truthy(text:find("convnet", 1, true))
   end)
 
+  it("lists conjugates with name, formula and source in columns", function()
+    local code, text = run("list", "conjugates")
+    assert.equal(0, code)
+    local found, starts = {}, {}
+    for line in (text .. "\n"):gmatch "(.-)\n" do
+      local name, formula, source = line:match "^(.-)  +(.-)  +(.-)$"
+      if name then
+        found[name] = { formula, source }
+        starts[#line - #source], starts[-line:find(formula, #name + 1, true)] = true, true
+      end
+    end
+    assert.same({ "sign(grad l(X, y))", "Goodfellow et al., ICLR 2015" }, found["of fgsm"])
+    assert.same({ "g", "Agarwal et al. 2020" }, found.raw)
+    assert.equal("Papernot et al., EuroS&P 2016", found["of jsma"][2])
+    local columns = 0
+    for _ in pairs(starts) do columns = columns + 1 end
+    assert.equal(2, columns)
+  end)
+
   it("tells the state of the machine", function()
     local code, text = run("doctor", "--json")
     assert.equal(0, code)
