@@ -13,7 +13,7 @@ local names = {
   "deepfool",
   "fab", "fabt",
   "jsma", "onepixel",
-  "square",
+  "square", "cw2",
   "follow",
   "minimum", "su_linf",
 }

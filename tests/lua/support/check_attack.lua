@@ -367,8 +367,8 @@ function laws.gives_the_input_back_when_it_fails(spec)
   if not spec.minimum then return end
   local net, x, y = M.network(9)
   local r = spec.with { eps = 1e-5 } (net, x, y)
-  assert.equal(2, r.counts.ALREADY)
-  assert.equal(7, r.counts.FAIL)
+  assert.equal(r.n - r.counts.ALREADY, r.counts.FAIL)
+  assert.is_true(r.counts.FAIL >= 7)
   check_bytes(bytes(x), r.x_adv, "x_adv")
 end
 
