@@ -29,6 +29,7 @@ local check = require "conjugate.check"
 local core = require "conjugate.core"
 local options = require "conjugate.attacks.kinds.options"
 local run = require "conjugate.attacks.kinds.run"
+local several = require "conjugate.attacks.kinds.several"
 
 local Attack = {}
 Attack.__index = Attack
@@ -54,12 +55,14 @@ end
 local Family = {}
 Family.__index = Family
 
---- Makes an attack from options.
+--- Makes an attack from options. A list of radii as `eps` gives an attack at all of them, see
+-- `conjugate.attacks.kinds.several`.
 -- @tparam table opts see the attack's file
 -- @treturn table callable with (model, x, y, opts); fields `name`, `options`, `settings`,
 --   `warnings`
 -- @raise wrong or unknown options
 function Family:__call(opts)
+  if type(opts) == "table" and type(opts.eps) == "table" then return several.new(self, opts) end
   local d = self.description
   local o = options.read(d.name, opts, d.options)
   local settings = d.prepare(o, d.name)

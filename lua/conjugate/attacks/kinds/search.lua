@@ -7,17 +7,10 @@
 -- @source Su et al., ECCV 2018, section 3; Adversarial_Survey@353ef69
 local check = require "conjugate.check"
 local core = require "conjugate.core"
-local mode = require "conjugate.nn.mode"
-local options = require "conjugate.attacks.kinds.options"
-local plans = require "conjugate.plan"
 local result = require "conjugate.attacks.kinds.result"
+local rows = require "conjugate.attacks.kinds.rows"
 
 local M = {}
-
-local CALL = {
-  paper = { "boolean" }, batch = { "integer" }, target = options.common.target,
-  quiet = { "boolean" }, index = { "integer|tensor" }, seed = { "integer" },
-}
 
 -- Columns that add up over the tries.
 local SPENT = { "iters", "forwards", "backwards", "zeros" }
@@ -55,73 +48,19 @@ function M.renamed(inner, name)
   return inner
 end
 
--- --- arguments ----------------------------------------------------------------------------------
-
-local function labels_of(fn, name, y, n)
-  if check.is_tensor(y) then y = check.tensor(fn, name, y, "int64", 1):table() end
-  if type(y) == "number" then
-    local list = {}
-    for i = 1, n do list[i] = y end
-    y = list
-  end
-  check.table(fn, name, y)
-  if #y ~= n then
-    check.fail(fn, "expected %d labels, one a sample, for %s, got %d", n, name, #y)
-  end
-  return y
-end
-
-local function numbers_of(fn, index, n)
-  if check.is_tensor(index) then return labels_of(fn, "index", index, n) end
-  local list, first = {}, check.integer(fn, "index", index or 0, 0)
-  for i = 1, n do list[i] = first + i - 1 end
-  return list
-end
-
-local function read_call(attack, model, x, y, opts)
-  local fn = attack.name
-  local call = check.options(fn, opts, CALL)
-  check.callable(fn, "model", model)
-  check.tensor(fn, "x", x, "float")
-  if x:dim() < 2 then
-    check.fail(fn, "expected x of sizes [N, ...], got %s", check.describe(x))
-  end
-  call.n = x:size(1)
-  call.labels = labels_of(fn, "y", y, call.n)
-  call.numbers = numbers_of(fn, call.index, call.n)
-  if call.target == nil then call.target = attack.options.target or nil end
-  local goal, given = options.goal(fn, call.target)
-  if goal == "given" then call.target = labels_of(fn, "targets", given, call.n) end
-  call.seed = call.seed or attack.options.seed or core.random_state()
-  call.batch = call.batch or attack.options.batch
-  if call.quiet == nil then call.quiet = attack.options.quiet end
-  return call
-end
-
 -- --- one try ------------------------------------------------------------------------------------
 
-local function picked(list, rows)
-  local out = {}
-  for k, i in ipairs(rows) do out[k] = list[i] end
-  return out
-end
-
 -- Runs an attack on some rows; `radii` replace its radius unless they are nil.
-local function attack_rows(work, attack, rows, radii)
-  local call = work.call
-  local target = call.target
-  if type(target) == "table" then target = picked(target, rows) end
-  return attack(work.model, core.attack_rows(work.x, core.tensor(rows, "int64")),
-    picked(call.labels, rows), {
-      index = core.tensor(picked(call.numbers, rows), "int64"), radii = radii, target = target,
-      seed = call.seed, batch = call.batch, quiet = call.quiet,
-    })
+local function attack_rows(work, attack, places, radii)
+  local opts = rows.options(work.call, places)
+  opts.radii = radii
+  return attack(work.model, rows.of(work.x, places), rows.pick(work.call.labels, places), opts)
 end
 
 -- Rows with the same radius, by rising radius.
-local function groups(work, rows)
+local function groups(work, places)
   local found, radii = {}, {}
-  for _, i in ipairs(rows) do
+  for _, i in ipairs(places) do
     local radius = work.radius[i]
     if not found[radius] then
       found[radius] = {}
@@ -134,11 +73,11 @@ local function groups(work, rows)
 end
 
 -- Calls take(result, rows) for the result of each run on the active rows.
-local function run_tries(work, rows, take)
+local function run_tries(work, places, take)
   if type(work.inner) ~= "function" then
-    return take(attack_rows(work, work.inner, rows, picked(work.radius, rows)), rows)
+    return take(attack_rows(work, work.inner, places, rows.pick(work.radius, places)), places)
   end
-  local radii, found = groups(work, rows)
+  local radii, found = groups(work, places)
   for _, radius in ipairs(radii) do
     take(attack_rows(work, work.inner(radius), found[radius]), found[radius])
   end
@@ -176,12 +115,12 @@ local function next_radius(work, i)
   return (low + high) / 2 -- halves while nothing has failed
 end
 
-local function take(work, r, rows)
+local function take(work, r, places)
   work.report = work.report or r.report
   work.loss = r.loss
   work.forwards, work.backwards = work.forwards + r.forwards_total,
     work.backwards + r.backwards_total
-  for k, i in ipairs(rows) do
+  for k, i in ipairs(places) do
     local status, radius = r.status[k], work.radius[i]
     add(work, r, k, i)
     if status == "SUCCESS" then
@@ -197,10 +136,10 @@ local function take(work, r, rows)
   end
 end
 
-local function new_work(attack, model, x, call)
+local function new_work(attack, planned, x, call)
   local work = {
     call = call, x = x, x_adv = x:clone(), inner = attack.settings.inner, most = attack.options.eps,
-    model = plans.model(model, x), radius = {}, low = {}, high = {}, columns = {}, forwards = 0,
+    model = planned, radius = {}, low = {}, high = {}, columns = {}, forwards = 0,
     backwards = 0,
   }
   for i = 1, call.n do
@@ -215,12 +154,12 @@ end
 
 local function search(work, tries)
   for _ = 1, tries do
-    local rows = {}
+    local places = {}
     for i = 1, work.call.n do
-      if work.radius[i] then rows[#rows + 1] = i end
+      if work.radius[i] then places[#places + 1] = i end
     end
-    if #rows == 0 then return end
-    run_tries(work, rows, function(r, some) take(work, r, some) end)
+    if #places == 0 then return end
+    run_tries(work, places, function(r, some) take(work, r, some) end)
   end
 end
 
@@ -233,13 +172,13 @@ end
 -- @treturn table the result of an attack, with the lists `radius` (smallest that succeeded;
 --   math.huge where none did, 0 for ALREADY) and `failed` (largest below it that did not; 0: none)
 function M.call(attack, model, x, y, opts)
-  local call = read_call(attack, model, x, y, opts)
-  local started, work = core.clock(), nil
-  mode.in_eval(model, function()
-    work = new_work(attack, model, x:detach(), call)
-    search(work, attack.options.tries)
+  local call = rows.read(attack.name, attack.options, model, x, y, opts)
+  local started = core.clock()
+  local work = rows.with_plan(model, x, function(planned)
+    local fresh = new_work(attack, planned, x:detach(), call)
+    search(fresh, attack.options.tries)
+    return fresh
   end)
-  if work.model ~= model then work.model:release() end
   local report = work.report or { classes = 0, probabilities = 0 }
   report.forwards, report.backwards = work.forwards, work.backwards
   local loop = { loss = work.loss or attack.options.loss, seed = call.seed }
