@@ -59,7 +59,7 @@ describe("an attack at several radii", function()
     end
     assert.is_true(left > 0 and left < 20, left)
     assert.is_true(r.results[2].forwards_total <= 6 * left)
-    assert.equal(counted.samples, r.results[1].forwards_total + r.results[2].forwards_total)
+    assert.equal(counted.forwards, r.results[1].forwards_total + r.results[2].forwards_total)
   end)
 
   it("works for attacks of least distance, and toward given targets", function()
