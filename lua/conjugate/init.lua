@@ -58,6 +58,7 @@ end
 -- Loaded on first use: name -> module, and the field of it when it is not the whole.
 local lazy = {
   attacks = { "conjugate.attacks" },
+  battery = { "conjugate.metrics.battery", "battery" },
   blur = { "conjugate.attacks", "blur" },
   clever = { "conjugate.metrics", "clever" },
   compile = { "conjugate.plan", "compile" },

@@ -5,6 +5,7 @@ local M = {}
 -- Functions people call, and the file each is in.
 local functions = {
   evaluate = "evaluate", accuracy = "accuracy", count = "accuracy", interval = "wilson",
+  eight_bit = "rounding",
   clever = "clever", clever_points = "clever",
 }
 

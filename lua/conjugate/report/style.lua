@@ -39,6 +39,7 @@ thead th{font-weight:600;border-bottom:1px solid var(--quiet);white-space:nowrap
 vertical-align:bottom}
 tbody th{font-weight:400}
 .num{text-align:right;white-space:nowrap}
+.line{white-space:nowrap}
 .of{color:var(--quiet);white-space:nowrap}
 .total td,.total th{font-weight:600}
 caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
