@@ -339,6 +339,9 @@ CASES = [
     ("pgd", {"eps": 0.9, "alpha": 0.2, "steps": 12, "norm": "l1"}, None),
     ("bim", {"eps": 8 / 255}, None),
     ("ill", STEPS, None),
+    # the last points, as jsma() gives them, are those of highest loss, which FAIL returns
+    ("jsma", {"gamma": 1, "theta": 0.3}, "next"),
+    ("jsma", {"gamma": 1, "theta": -0.4}, "next"),
 ]
 
 
