@@ -43,6 +43,7 @@ typedef struct square {
 typedef struct form {
   void (*start)(cj_trial *t, square *s);
   void (*propose)(cj_trial *t, square *s, double side);
+  bool whole; /* proposals need memory for the whole image */
 } form;
 
 /* --- small parts -------------------------------------------------------------------------------
@@ -245,29 +246,11 @@ static void l2_propose(cj_trial *t, square *s, double wanted) {
   stretch(t, s);
 }
 
-/* --- memory: the struct, `best`, and for the Euclidean form three arrays more
- * ---------------------
- */
+static const form linf_form = {linf_start, linf_propose, false};
+static const form l2_form = {l2_start, l2_propose, true};
 
-static size_t linf_state(const cj_attack *a, int64_t n, int64_t classes) {
-  (void)a, (void)classes;
-  return cj_aligned(sizeof(square)) + cj_aligned((size_t)n * sizeof(real));
-}
-
-static size_t l2_state(const cj_attack *a, int64_t n, int64_t classes) {
-  const size_t scratch = (size_t)n * cj_projection_find("l2", CJ_REAL)->scratch;
-  return linf_state(a, n, classes) + 3 * cj_aligned((size_t)n * sizeof(real)) + scratch;
-}
-
-/* In the max norm only `best` has memory. */
-static void lay_out(const cj_trial *t, square *s) {
-  const size_t each = cj_aligned((size_t)t->n * sizeof(real));
-  char *at = (char *)t->state + cj_aligned(sizeof(square));
-  s->best = (real *)at;
-  s->delta = (real *)(at + each);
-  s->bump = (real *)(at + 2 * each);
-  s->patch = (real *)(at + 3 * each);
-  s->scratch = at + 4 * each;
+static const form *form_of(const cj_attack *a) {
+  return strcmp(a->norm, "l2") == 0 ? &l2_form : &linf_form;
 }
 
 /* --- the search --------------------------------------------------------------------------------
@@ -293,7 +276,8 @@ static bool judge(cj_trial *t, square *s) {
   return ++s->restart < t->a->restarts;
 }
 
-static cj_ask ask(cj_trial *t, square *s, const form *f) {
+static cj_ask ask(cj_trial *t, square *s) {
+  const form *f = form_of(t->a);
   if (s->queries > 0)
     f->propose(t, s, wanted_side(t, s->queries));
   else {
@@ -310,30 +294,35 @@ static bool begin(cj_trial *t, square *s) {
   return t->ball.eps > 0 && t->a->steps > 0;
 }
 
-static cj_ask seen(cj_trial *t, const form *f) {
+/* In the max norm only `best` has memory. */
+static size_t square_state(const cj_attack *a, int64_t n, int64_t classes) {
+  const size_t each = cj_aligned((size_t)n * sizeof(real));
+  const size_t scratch = (size_t)n * cj_projection_find("l2", CJ_REAL)->scratch;
+  (void)classes;
+  return cj_aligned(sizeof(square)) + (form_of(a)->whole ? 4 * each + scratch : each);
+}
+
+static void lay_out(const cj_trial *t, square *s) {
+  const size_t each = cj_aligned((size_t)t->n * sizeof(real));
+  char *at = (char *)t->state + cj_aligned(sizeof(square));
+  s->best = (real *)at;
+  if (!form_of(t->a)->whole) return;
+  s->delta = (real *)(at + each);
+  s->bump = (real *)(at + 2 * each);
+  s->patch = (real *)(at + 3 * each);
+  s->scratch = at + 4 * each;
+}
+
+static cj_ask square_seen(cj_trial *t) {
   square *s = t->state;
   const bool first = !s->best;
-  lay_out(t, s);
-  return (first ? begin(t, s) : judge(t, s)) ? ask(t, s, f) : CJ_ASK_END;
+  if (first) lay_out(t, s);
+  return (first ? begin(t, s) : judge(t, s)) ? ask(t, s) : CJ_ASK_END;
 }
 
-static cj_ask linf_seen(cj_trial *t) {
-  static const form linf = {linf_start, linf_propose};
-  return seen(t, &linf);
-}
-
-static cj_ask l2_seen(cj_trial *t) {
-  static const form l2 = {l2_start, l2_propose};
-  return seen(t, &l2);
-}
-
-static const char *const numbers[] = {"p", "resc", NULL};
-
-CJ_METHODS(square) = {
-    {.name = "square_linf",
-     .numbers = numbers,
-     .state = linf_state,
-     .seen = linf_seen,
-     .inside = true},
-    {.name = "square_l2", .numbers = numbers, .state = l2_state, .seen = l2_seen, .inside = true},
-    {0}};
+CJ_METHODS(square) = {{.name = "square",
+                       .numbers = (const char *const[]){"p", "resc", NULL},
+                       .state = square_state,
+                       .seen = square_seen,
+                       .inside = true},
+                      {0}};

@@ -45,7 +45,7 @@ return define {
     check.number(name, "p", o.p, 0, 1)
     if o.p == 0 then check.fail(name, "expected a number above 0 for p, got 0") end
     return {
-      method = "square_" .. o.norm, norm = o.norm, eps = o.eps, steps = o.queries,
+      method = "square", norm = o.norm, eps = o.eps, steps = o.queries,
       restarts = o.restarts, numbers = { p = o.p, resc = o.resc and 1 or 0 },
       targeted_loss = o.loss == "margin" and "ce" or o.loss,
     }

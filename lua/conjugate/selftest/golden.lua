@@ -57,6 +57,11 @@ M.cases = {
     expected = { status = "FAIL", l0 = 2, x_adv = { 0.5, 0.5, 0, 0 } } },
   { attack = "onepixel", options = { pop = 20, gens = 5 }, model = "image",
     expected = { status = "SUCCESS", l0 = 1 } },
+  { attack = "square", options = { eps = 0.062, queries = 200 }, expected = { status = "FAIL" } },
+  { attack = "square", options = { eps = 0.063, queries = 200 },
+    expected = { status = "SUCCESS", x_adv = { 0.437, 0.563, 0.563, 0.437 } } },
+  { attack = "cw2", options = { steps = 1000 }, within = 5e-4,
+    expected = { status = "SUCCESS", pred_adv = 1, l2 = 0.125 } },
   { attack = "minimum", options = { eps0 = 0.03 }, -- .03 .06 .12, then six bisections
     expected = { status = "SUCCESS", pred_adv = 1, linf = 0.0628125 } },
   { attack = "su_linf", options = { eps0 = 0.03, target = 1 },
