@@ -12,7 +12,7 @@ local names = {
   "apgd", "apgdt",
   "deepfool",
   "fab", "fabt",
-  "jsma", "onepixel",
+  "jsma", "onepixel", "sparsefool",
   "square", "cw2",
   "follow",
   "minimum", "su_linf",
