@@ -126,7 +126,7 @@ static cj_status meet(run *r, int64_t i) {
   r->report.probabilities += looks_like_probabilities(t->z, r->classes);
   t->y = r->in.y[i];
   t->target = t->record->target = choose_target(r, i, t->z);
-  if (t->target >= 0) CJ_TRY(check_class("targets", t->target, r->classes, number));
+  if (r->a->goal != CJ_GOAL_AWAY) CJ_TRY(check_class("targets", t->target, r->classes, number));
   cj_record *record = t->record;
   record->pred_clean = record->pred_adv = cj_trial_pred(t);
   record->loss_first = cj_loss_value(r->a->loss, r->classes, t->z, t->y, t->target, NULL);

@@ -1,6 +1,8 @@
 /* measure.c -- differences, scaling and bounds of samples. */
 #include "attacks/measure.h"
 
+#include <math.h>
+
 #include <stdbool.h>
 
 static int64_t subtract_f32(int64_t n, const float *out, const float *x, float *d) {
@@ -55,7 +57,8 @@ cj_status cj_attack_check_box(const cj_tensor *x, const cj_ball *b) {
   for (int64_t e = 0; !fine && e < count; e++) {
     const double v = x->dtype == CJ_F32 ? (double)((float *)x->data)[e] : ((double *)x->data)[e];
     if (v >= lo && v <= hi) continue;
-    return cj_fail(CJ_EARG, "expected x in %g..%g, got %g in sample %lld", b->lo, b->hi, v,
+    return cj_fail(CJ_EARG, "expected x in %g..%g, got %g in sample %lld", b->lo, b->hi,
+                   isnan(v) ? NAN : v, /* no "-nan" */
                    (long long)(e / (count / samples) + 1));
   }
   return CJ_OK;

@@ -15,9 +15,6 @@ local define = require "conjugate.attacks.define"
 local auto_pgd = require "conjugate.attacks.kinds.auto_pgd"
 
 local function call(attack, model, x, y, opts)
-  if opts and opts.target ~= nil then
-    check.fail(attack.name, "it takes no target: it goes toward several in turn")
-  end
   local r = auto_pgd.call(attack, model, x, y, opts)
   if r.n == 0 then return r end
   r.targets = math.min(attack.options.targets, r.classes - 1)
@@ -34,10 +31,9 @@ return define {
   options = auto_pgd.options { loss = "dlr", targets = { "integer", 9 } },
   prepare = function(o, name)
     check.integer(name, "targets", o.targets, 1)
-    if o.target ~= nil then
-      check.fail(name, "it takes no target: it goes toward several in turn")
-    end
-    return auto_pgd.settings(o, name, o.targets)
+    local settings = auto_pgd.settings(o, name, o.targets)
+    settings.untargeted = "it goes toward several in turn"
+    return settings
   end,
   call = call,
 }

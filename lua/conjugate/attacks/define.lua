@@ -18,7 +18,7 @@
 -- - `direction` (of "ascent"): name of a C direction, or a function(g, state) of batches
 -- - `norm` ("linf", "l2", "l1"), `eps` (radius, may be infinite), `alpha` (step), `steps`
 -- - `scale` ("none", "linf", "l2"): norm of a step's direction that is brought to 1
--- - `untargeted`: refuse a target
+-- - `untargeted`: why the attack has no target, if so
 -- - `goal` ("away", "label", or set by the target), `restarts`, `random`, `best`, `early`, `every`
 -- - `targeted_loss`: the loss toward a target, where it is not that of the option `loss`
 -- - `one_step`, `free`: leave out the warnings about alpha; about the reach

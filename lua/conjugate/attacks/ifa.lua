@@ -65,6 +65,7 @@ end
 
 local function call(attack, model, x, y, opts)
   local o, passed = attack.options, {}
+  if opts ~= nil then check.table(attack.name, "options", opts) end
   for key, v in pairs(opts or {}) do passed[key] = v end
   local robust
   if o.hook or o.probe then
@@ -96,12 +97,12 @@ return define {
     check.one_of(name, "clip", o.clip, { "none", "box" })
     check.integer(name, "steps", o.steps, 0)
     wanted_steps(o, name)
-    if o.target ~= nil then check.fail(name, "it has no target: it goes toward the label") end
     if o.loss ~= "ce" then check.fail(name, 'expected "ce" for loss, got "%s"', o.loss) end
     local box = o.clip == "box"
     return {
       direction = "sign", norm = "linf", eps = o.eps > 0 and math.huge or 0, alpha = o.eps,
       steps = o.steps, goal = "label", every = true, free = true,
+      untargeted = "it goes toward the label",
       low = box and o.bounds[1] or -math.huge, high = box and o.bounds[2] or math.huge,
     }
   end,

@@ -4,7 +4,6 @@
 -- @module conjugate.attacks.ofgsm
 -- @usage local better = cj.attacks.ofgsm { eps = 0.1 }(net, x, y).x_adv
 -- @source Zhang et al., arXiv 2205.01493, supplement
-local check = require "conjugate.check"
 local define = require "conjugate.attacks.define"
 local one_step = require "conjugate.attacks.kinds.one_step"
 
@@ -15,10 +14,9 @@ return define {
   conjugate = "-sign(grad l(X, y))",
   source = "Zhang et al., arXiv 2205.01493",
   options = one_step.options "linf",
-  prepare = function(o, name)
-    if o.target ~= nil then check.fail(name, "it has no target: it goes toward the label") end
+  prepare = function(o)
     local settings = one_step.settings(o)
-    settings.goal, settings.every = "label", true
+    settings.goal, settings.every, settings.untargeted = "label", true, "it goes toward the label"
     return settings
   end,
 }

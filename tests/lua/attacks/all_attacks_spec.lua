@@ -68,8 +68,7 @@ local function without_lua(methods)
   for _, name in ipairs(methods) do
     local found = shared[name]
     for _, home in ipairs(homes) do
-      local text = read(("%s/%s.lua"):format(home, name))
-      found = found or text:find(('method = "%s"'):format(name), 1, true)
+      found = found or read(("%s/%s.lua"):format(home, name)) ~= ""
     end
     if not found then list[#list + 1] = name end
   end

@@ -79,7 +79,7 @@ describe("targeted auto-PGD", function()
     } do
       local ok, message = pcall(call)
       assert.is_false(ok)
-      assert.is_truthy(message:find("apgdt: it takes no target", 1, true))
+      assert.is_truthy(message:find("apgdt: expected no target", 1, true))
     end
     local ok, message = pcall(apgdt, { eps = 0.1, targets = 0 })
     assert.is_false(ok)

@@ -144,7 +144,7 @@ describe("deepfool", function()
     local function message(f)
       return select(2, pcall(f))
     end
-    local no_target = "deepfool: it has no target: any class but the label will do"
+    local no_target = "any class but the label will do"
     assert.matches(no_target, message(function() deepfool { target = 1 } end), 1, true)
     assert.matches(no_target, message(function()
       deepfool {} (model, x, y, { target = "least" })

@@ -2,6 +2,7 @@
 -- least-likely attack share.
 -- @module conjugate.attacks.kinds.iterated
 local check = require "conjugate.check"
+local options = require "conjugate.attacks.kinds.options"
 
 local M = {}
 
@@ -36,7 +37,7 @@ end
 -- @treturn table
 function M.settings(o, name, alpha)
   if o.alpha and o.rel_step then check.fail(name, "expected alpha or rel_step, got both") end
-  if o.rel_step then o.alpha = check.number(name, "rel_step", o.rel_step) * o.eps end
+  if o.rel_step then o.alpha = options.positive(name, "rel_step", o.rel_step) * o.eps end
   o.alpha = o.alpha or alpha
   return {
     direction = M.directions[o.norm], norm = o.norm, eps = o.eps, alpha = o.alpha, steps = o.steps,

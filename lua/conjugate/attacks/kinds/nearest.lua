@@ -29,7 +29,7 @@ end
 function M.settings(method, o, numbers)
   return {
     method = method, norm = o.norm, eps = o.eps, steps = o.steps, numbers = numbers,
-    untargeted = true,
+    untargeted = "any class but the label will do",
   }
 end
 

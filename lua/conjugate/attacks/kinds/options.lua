@@ -46,7 +46,34 @@ local function check_bounds(fn, bounds)
   local low, high = bounds[1], bounds[2]
   check.number(fn, "bounds[1]", low)
   check.number(fn, "bounds[2]", high)
-  if low > high then check.fail(fn, "expected bounds { low, high }, got { %g, %g }", low, high) end
+  if low > high then
+    check.fail(fn, "expected { low, high } for bounds, low first, got { %.14g, %.14g }", low, high)
+  end
+end
+
+--- A finite number above 0.
+-- @string fn caller
+-- @string name the option
+-- @param v its value
+-- @treturn number v
+-- @raise "FN: expected a finite number above 0 for NAME, got V"
+function M.positive(fn, name, v)
+  check.number(fn, name, v)
+  if not (v > 0 and v < math.huge) then
+    check.fail(fn, "expected a finite number above 0 for %s, got %.14g", name, v)
+  end
+  return v
+end
+
+-- The target as an option: labels are known to be in range only when the model was called.
+local function check_labels(fn, target)
+  if type(target) == "number" then
+    check.integer(fn, "target", target, 0)
+  elseif core.is_tensor(target) then
+    check.tensor(fn, "target", target, "int64", 1)
+  elseif type(target) == "table" then
+    for _, label in ipairs(target) do check.integer(fn, "target", label, 0) end
+  end
 end
 
 --- Target of a call: a goal of the loop, and the targets of each sample where they are given.
@@ -64,14 +91,14 @@ function M.goal(fn, target)
     target)
 end
 
---- Refuses a target where an attack leaves the label for any other class.
+--- Refuses a target where an attack has none.
 -- @string fn caller
--- @tparam table s settings of the attack
+-- @tparam table s settings of the attack; `untargeted` says why it has none
 -- @param target option as the user gave it
--- @raise "FN: it has no target: any class but the label will do"
+-- @raise "FN: expected no target, got 1: any class but the label will do"
 function M.check_target(fn, s, target)
   if target ~= nil and s.untargeted then
-    check.fail(fn, "it has no target: any class but the label will do")
+    check.fail(fn, "expected no target, got %s: %s", check.describe(target), s.untargeted)
   end
 end
 
@@ -97,14 +124,9 @@ function M.read(name, opts, own)
   check.integer(name, "batch", o.batch, 1)
   check_bounds(name, o.bounds)
   M.goal(name, o.target or nil)
+  check_labels(name, o.target)
+  if o.seed ~= nil then check.integer(name, "seed", o.seed, 0) end
   return o
-end
-
-local function check_alpha(name, alpha)
-  check.number(name, "alpha", alpha)
-  if not (alpha > 0 and alpha < math.huge) then
-    check.fail(name, "expected a finite number above 0 for alpha, got %.14g", alpha)
-  end
 end
 
 local function check_restarts(name, restarts, random)
@@ -138,7 +160,7 @@ function M.complete(s, o, name)
   check.integer(name, "steps", s.steps, 0)
   check.integer(name, "restarts", s.restarts, 1)
   if s.method ~= "ascent" then return end
-  if o.eps > 0 then check_alpha(name, s.alpha) end
+  if o.eps > 0 then M.positive(name, "alpha", s.alpha) end
   check_restarts(name, s.restarts, s.random)
 end
 

@@ -50,7 +50,14 @@ end
 
 -- Sample numbers: nil, the number of the first, or all of them.
 local function sample_index(fn, index, n)
-  if type(index) ~= "number" then return index end
+  if index == nil then return nil end
+  if core.is_tensor(index) then
+    check.tensor(fn, "index", index, "int64", 1)
+    if index:size(1) ~= n then
+      check.fail(fn, "expected %d numbers, one a sample, for index, got %d", n, index:size(1))
+    end
+    return index
+  end
   check.integer(fn, "index", index, 0)
   local list = {}
   for i = 1, n do list[i] = index + i - 1 end
