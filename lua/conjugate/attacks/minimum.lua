@@ -16,6 +16,7 @@
 local attacks = require "conjugate.attacks"
 local check = require "conjugate.check"
 local define = require "conjugate.attacks.define"
+local positive = require("conjugate.attacks.kinds.options").positive
 local search = require "conjugate.attacks.kinds.search"
 
 local USUAL = 0.02
@@ -24,7 +25,7 @@ local function family_of(o, name)
   if type(o.attack) ~= "string" then return o.attack end
   local family = attacks[o.attack]
   if type(family) ~= "table" or not family.description then
-    check.fail(name, 'there is no attack "%s"', o.attack)
+    check.fail(name, 'expected an attack or the name of one for attack, got "%s"', o.attack)
   end
   return family
 end
@@ -55,6 +56,7 @@ return define {
   source = "Su et al., ECCV 2018",
   options = rules,
   prepare = function(o, name)
+    if o.eps0 then positive(name, "eps0", o.eps0) end
     local inner = family_of(o, name)
     check_inner(o, name)
     if type(inner) == "function" then

@@ -33,6 +33,8 @@ local wrong_calls = {
   { "expected an int64 tensor of 1 dimension for y, got", model, x, cj.zeros({ 2, 1 }, "int64") },
   { "for y, got", model, x, "0, 1" },
   { "for y, got 1.5", model, x, 1.5 },
+  { "for y, got 0.5", model, x, { 1, 0.5 } },
+  { "for y, got nan", model, x, { 1, 0 / 0 } },
   { "expected labels in 0..4, got 5 for sample 2", model, x, { 0, 5 } },
   { "expected labels in 0..4, got -1 for sample 1", model, x, { -1, 0 } },
   { "expected a tensor for the model's result, got 3", function() return 3 end, x, y },
@@ -48,10 +50,14 @@ local wrong_calls = {
   { "for index, got", model, x, y, { index = cj.zeros { 2 } } },
   { "for index, got -1", model, x, y, { index = -1 } },
   { "for index, got", model, x, y, { index = cj.zeros({ 3 }, "int64") } },
-  { "expected 2 radii, one a sample, got 1", model, x, y, { radii = { 0.1 } } },
-  { "for radii, got -1", model, x, y, { radii = { 0.1, -1 } } },
-  { "for radii, got nan", model, x, y, { radii = { 0.1, 0 / 0 } } },
   { "for quiet, got 1", model, x, y, { quiet = 1 } },
+}
+
+local wrong_radii = {
+  { "expected 2 radii, one a sample, got 1", { 0.1 } },
+  { "for radii, got -1", { 0.1, -1 } },
+  { "for radii, got nan", { 0.1, 0 / 0 } },
+  { "for radii, got", x },
 }
 
 local wrong_targets = {
@@ -60,6 +66,7 @@ local wrong_targets = {
   { "expected targets in 0..4, got -1 for sample 1", { -1, (labels[2] + 1) % 5 } },
   { "expected 2 labels, one a sample, for targets, got 1", { 0 } },
   { "for targets, got", cj.zeros { 2 } },
+  { "for targets, got 0.5", { 1, 0.5 } },
   { 'for target, got "nearest"', "nearest" },
 }
 
@@ -81,6 +88,14 @@ describe("wrong calls of", function()
       for _, case in ipairs(wrong_targets) do
         check_call(name, none and "expected no target, got" or case[1], model, x, y,
           { target = case[2] })
+      end
+    end)
+
+    it(name .. " with radii say what is wrong", function()
+      local none = cj.attacks[name](cheap(name)).settings.method == "search"
+      for _, case in ipairs(wrong_radii) do
+        check_call(name, none and 'there is no option "radii"' or case[1], model, x, y,
+          { radii = case[2] })
       end
     end)
 

@@ -164,7 +164,7 @@ describe("fab", function()
     local function message(o)
       return select(2, pcall(fab, o))
     end
-    assert.matches("fab: it has no target", message { target = 1 }, 1, true)
+    assert.matches("fab: expected no target", message { target = 1 }, 1, true)
     for key, v in pairs { alpha_max = 1.5, eta = 0.9, beta = -0.1, restarts = 0, steps = -1,
       eps = -1, norm = "l0" } do
       assert.matches("fab: expected .* for " .. key, message { [key] = v })

@@ -92,7 +92,8 @@ describe("minimum", function()
   end)
 
   it("says what is wrong", function()
-    misuse.raises('minimum: there is no attack "pdg"', minimum, { attack = "pdg" })
+    misuse.raises('minimum: expected an attack or the name of one for attack, got "pdg"', minimum,
+      { attack = "pdg" })
     misuse.raises('pgd: there is no option "stesp"', minimum, { options = { stesp = 1 } })
     misuse.raises("minimum: expected a finite number above 0 for eps0", minimum, { eps0 = 0 })
     misuse.raises("for tries, got 0", minimum, { tries = 0 })

@@ -26,6 +26,8 @@ local several = {
   norm = { "l7", "", 7, NAN, {}, true },
   target = { "nearest", "", 1.5, NAN, true, -1, { "a" }, { 0.5 }, { -1 } },
   conjugate = { "nonsense", 3, {}, true },
+  attack = { "nonsense", 3, {}, true },
+  options = { 3, "text", true },
   at = { 3, "text", { -1 }, { 1.5 }, { "a" }, { NAN }, { 1000 } },
 }
 

@@ -69,6 +69,8 @@ end
 local function check_labels(fn, target)
   if type(target) == "number" then
     check.integer(fn, "target", target, 0)
+  elseif target == true then
+    check.fail(fn, "expected a label or a list of labels for target, got true")
   elseif core.is_tensor(target) then
     check.tensor(fn, "target", target, "int64", 1)
   elseif type(target) == "table" then
@@ -123,7 +125,7 @@ function M.read(name, opts, own)
   if o.norm ~= nil then o.norm = M.norm(name, o.norm) end
   check.integer(name, "batch", o.batch, 1)
   check_bounds(name, o.bounds)
-  M.goal(name, o.target or nil)
+  if o.target then M.goal(name, o.target) end
   check_labels(name, o.target)
   if o.seed ~= nil then check.integer(name, "seed", o.seed, 0) end
   return o

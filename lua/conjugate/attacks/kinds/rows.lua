@@ -1,5 +1,6 @@
 --- Attacks on some rows of a batch: for attacks made of calls of other attacks.
 -- @module conjugate.attacks.kinds.rows
+local arguments = require "conjugate.attacks.kinds.arguments"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
@@ -13,28 +14,6 @@ local CALL = {
   quiet = { "boolean" }, index = { "integer|tensor" }, seed = { "integer" },
 }
 
--- Labels as a list of n.
-local function labels_of(fn, name, y, n)
-  if check.is_tensor(y) then y = check.tensor(fn, name, y, "int64", 1):table() end
-  if type(y) == "number" then
-    local list = {}
-    for i = 1, n do list[i] = y end
-    return list
-  end
-  check.table(fn, name, y)
-  if #y ~= n then
-    check.fail(fn, "expected %d labels, one a sample, for %s, got %d", n, name, #y)
-  end
-  return y
-end
-
-local function numbers_of(fn, index, n)
-  if check.is_tensor(index) then return labels_of(fn, "index", index, n) end
-  local list, first = {}, check.integer(fn, "index", index or 0, 0)
-  for i = 1, n do list[i] = first + i - 1 end
-  return list
-end
-
 --- The arguments of a call, as lists, and with one seed for all attacks.
 -- @string fn name of the attack, for messages
 -- @tparam table own its options: `target`, `seed`, `batch`, `quiet` where the call has none
@@ -47,17 +26,12 @@ end
 -- @raise wrong arguments
 function M.read(fn, own, model, x, y, opts)
   local call = check.options(fn, opts, CALL)
-  check.callable(fn, "model", model)
-  check.tensor(fn, "x", x, "float")
-  if x:dim() < 2 then
-    check.fail(fn, "expected x of sizes [N, ...], got %s", check.describe(x))
-  end
-  call.n = x:size(1)
-  call.labels = labels_of(fn, "y", y, call.n)
-  call.numbers = numbers_of(fn, call.index, call.n)
+  call.n = arguments.inputs(fn, model, x)
+  call.labels = arguments.labels(fn, "y", y, call.n):table()
+  call.numbers = arguments.index(fn, call.index, call.n):table()
   if call.target == nil then call.target = own.target or nil end
   local goal, given = options.goal(fn, call.target)
-  if goal == "given" then call.target = labels_of(fn, "targets", given, call.n) end
+  if goal == "given" then call.target = arguments.labels(fn, "targets", given, call.n):table() end
   call.seed = call.seed or own.seed or core.random_state()
   call.batch = call.batch or own.batch
   if call.quiet == nil then call.quiet = own.quiet end

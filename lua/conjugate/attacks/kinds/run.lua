@@ -1,5 +1,6 @@
 --- One call of an attack: arguments, model mode, the C loop, the result.
 -- @module conjugate.attacks.kinds.run
+local arguments = require "conjugate.attacks.kinds.arguments"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
@@ -13,20 +14,6 @@ local CALL = {
   radii = { "tensor|table" },
 }
 
--- Labels as an int64 tensor [n].
-local function labels(fn, name, y, n)
-  if type(y) == "number" then
-    check.integer(fn, name, y, 0)
-    return core.new({ n }, y, "int64", fn)
-  end
-  if type(y) == "table" then y = core.tensor(y, "int64") end
-  check.tensor(fn, name, y, "int64", 1)
-  if y:size(1) ~= n then
-    check.fail(fn, "expected %d labels, one a sample, for %s, got %d", n, name, y:size(1))
-  end
-  return y
-end
-
 local function check_targets(fn, targets, y)
   local list = targets:table()
   for i, label in ipairs(y:table()) do
@@ -34,34 +21,6 @@ local function check_targets(fn, targets, y)
       check.fail(fn, "expected targets other than the labels, got %d for sample %d", label, i)
     end
   end
-end
-
--- Radii of the samples as float64 [n]; nil when none are given.
-local function sample_radii(fn, radii, n)
-  if radii == nil then return nil end
-  if type(radii) == "table" then radii = core.tensor(radii, "float64") end
-  check.tensor(fn, "radii", radii, "float64", 1)
-  if radii:size(1) ~= n then
-    check.fail(fn, "expected %d radii, one a sample, got %d", n, radii:size(1))
-  end
-  for _, radius in ipairs(radii:table()) do check.number(fn, "radii", radius, 0) end
-  return radii
-end
-
--- Sample numbers: nil, the number of the first, or all of them.
-local function sample_index(fn, index, n)
-  if index == nil then return nil end
-  if core.is_tensor(index) then
-    check.tensor(fn, "index", index, "int64", 1)
-    if index:size(1) ~= n then
-      check.fail(fn, "expected %d numbers, one a sample, for index, got %d", n, index:size(1))
-    end
-    return index
-  end
-  check.integer(fn, "index", index, 0)
-  local list = {}
-  for i = 1, n do list[i] = index + i - 1 end
-  return core.tensor(list, "int64")
 end
 
 -- Keeps the tensors in `state` in step with the batch when samples leave it: every tensor whose
@@ -123,15 +82,6 @@ local function loop_settings(attack, call, goal)
   return o
 end
 
-local function check_inputs(fn, model, x)
-  check.callable(fn, "model", model)
-  check.tensor(fn, "x", x, "float")
-  if x:dim() < 2 then
-    check.fail(fn, "expected x of sizes [N, ...], got %s", check.describe(x))
-  end
-  return x:size(1)
-end
-
 local function warn_about(attack, r, loop, quiet)
   for _, text in ipairs(attack.warnings) do r.warnings[#r.warnings + 1] = text end
   if r.n > 0 and r.report.probabilities == r.n then
@@ -156,21 +106,21 @@ end
 return function(attack, model, x, y, opts)
   local fn = attack.name
   local call = check.options(fn, opts, CALL)
-  local n = check_inputs(fn, model, x)
-  y = labels(fn, "y", y, n)
+  local n = arguments.inputs(fn, model, x)
+  y = arguments.labels(fn, "y", y, n)
   options.check_target(fn, attack.settings, call.target)
   local goal, given = options.goal(fn, call.target == nil and attack.options.target or call.target)
-  local targets = given and labels(fn, "targets", given, n) or nil
+  local targets = given and arguments.labels(fn, "targets", given, n) or nil
   if targets and not attack.options.same_target then check_targets(fn, targets, y) end
   local loop = loop_settings(attack, call, goal)
   local direction = attack.settings.direction
   direction = type(direction) == "function" and stateful(direction, attack.settings, model, y)
     or nil
-  local radii = sample_radii(fn, call.radii, n)
+  local radii = arguments.radii(fn, call.radii, n)
   local started, plan = core.clock(), nil
   local x_adv, columns, trace, report, extra = mode.in_eval(model, function()
     plan = plans.try(model, x)
-    return core.attack_run(model, x:detach(), y, targets, sample_index(fn, call.index, n), loop,
+    return core.attack_run(model, x:detach(), y, targets, arguments.index(fn, call.index, n), loop,
       direction, call.watch, plan and plan:checked(), radii)
   end)
   if plan and plan ~= model then plan:release() end

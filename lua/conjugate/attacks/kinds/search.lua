@@ -7,6 +7,7 @@
 -- @source Su et al., ECCV 2018, section 3; Adversarial_Survey@353ef69
 local check = require "conjugate.check"
 local core = require "conjugate.core"
+local options = require "conjugate.attacks.kinds.options"
 local result = require "conjugate.attacks.kinds.result"
 local rows = require "conjugate.attacks.kinds.rows"
 
@@ -32,9 +33,7 @@ end
 -- @string norm of the ball
 -- @treturn table
 function M.settings(o, name, inner, norm)
-  if not (o.eps0 > 0 and o.eps0 < math.huge) then
-    check.fail(name, "expected a finite number above 0 for eps0, got %.14g", o.eps0)
-  end
+  options.positive(name, "eps0", o.eps0)
   check.integer(name, "tries", o.tries, 1)
   return { method = "search", inner = inner, norm = norm, eps = o.eps, steps = o.tries }
 end
@@ -118,6 +117,10 @@ end
 local function take(work, r, places)
   work.report = work.report or r.report
   work.loss = r.loss
+  for _, text in ipairs(r.warnings) do
+    if not work.warned[text] then work.warnings[#work.warnings + 1] = text end
+    work.warned[text] = true
+  end
   work.forwards, work.backwards = work.forwards + r.forwards_total,
     work.backwards + r.backwards_total
   for k, i in ipairs(places) do
@@ -140,7 +143,7 @@ local function new_work(attack, planned, x, call)
   local work = {
     call = call, x = x, x_adv = x:clone(), inner = attack.settings.inner, most = attack.options.eps,
     model = planned, radius = {}, low = {}, high = {}, columns = {}, forwards = 0,
-    backwards = 0,
+    backwards = 0, warnings = {}, warned = {},
   }
   for i = 1, call.n do
     work.low[i], work.high[i] = 0, math.huge
@@ -183,6 +186,7 @@ function M.call(attack, model, x, y, opts)
   report.forwards, report.backwards = work.forwards, work.backwards
   local loop = { loss = work.loss or attack.options.loss, seed = call.seed }
   local r = result.new(attack, loop, work.x_adv, work.columns, nil, report, call.labels)
+  r.warnings = work.warnings
   r.radius, r.failed, r.seconds = work.high, work.low, core.clock() - started
   return r
 end
