@@ -23,6 +23,7 @@ local nonsense = {
 
 -- Options that may be of several kinds.
 local several = {
+  eps = { -1, NAN, INF, -INF, "text", true, {}, { 0.1, -1 }, { 0.1, NAN }, { "a" }, { 0.1, 0.1 } },
   norm = { "l7", "", 7, NAN, {}, true },
   target = { "nearest", "", 1.5, NAN, true, -1, { "a" }, { 0.5 }, { -1 } },
   conjugate = { "nonsense", 3, {}, true },

@@ -79,9 +79,9 @@ describe("an attack at several radii", function()
 
   it("says what is wrong", function()
     local pgd = cj.attacks.pgd
-    misuse.raises("pgd: expected at least one radius in eps, got none", pgd, { eps = {} })
+    misuse.raises("pgd: expected at least one radius for eps, got none", pgd, { eps = {} })
     misuse.raises("pgd: expected a number of at least 0 for eps[2]", pgd, { eps = { 1, -1 } })
-    misuse.raises("pgd: expected different radii in eps, got 1 twice", pgd, { eps = { 1, 1 } })
+    misuse.raises("pgd: expected different radii for eps, got 1 twice", pgd, { eps = { 1, 1 } })
     misuse.raises("pgd: expected 24 labels", pgd { eps = { 0.1 } }, net, x, { 1 })
   end)
 end)

@@ -20,10 +20,10 @@ local function checked_radii(name, list)
   local radii, seen = {}, {}
   for i, eps in ipairs(list) do
     check.number(name, ("eps[%d]"):format(i), eps, 0)
-    if seen[eps] then check.fail(name, "expected different radii in eps, got %.14g twice", eps) end
+    if seen[eps] then check.fail(name, "expected different radii for eps, got %.14g twice", eps) end
     seen[eps], radii[i] = true, eps
   end
-  if #radii == 0 then check.fail(name, "expected at least one radius in eps, got none") end
+  if #radii == 0 then check.fail(name, "expected at least one radius for eps, got none") end
   table.sort(radii)
   return radii
 end
