@@ -12,7 +12,7 @@
 -- @module conjugate.attacks.conjugate
 local check = require "conjugate.check"
 local core = require "conjugate.core"
-local effective = require "conjugate.attacks.effective"
+local effective = require "conjugate.attacks.kinds.effective"
 local ops = require "conjugate.ops"
 
 local M = {}

@@ -1,6 +1,6 @@
 local cj = require "conjugate"
 local check_attack = require "support.check_attack"
-local effective = require "conjugate.attacks.effective"
+local effective = require "conjugate.attacks.kinds.effective"
 local misuse = require "support.misuse"
 
 local of = cj.conjugate.of
@@ -136,6 +136,22 @@ describe("the effective conjugate", function()
         assert.is_true(field:abs():max():item() > 0)
       end
     end
+  end)
+
+  it("can be studied", function()
+    local net, images, labels = check_attack.network(12)
+    local set = {
+      size = function() return 12 end,
+      batch = function(_, from, count)
+        return images:narrow(1, from, count), labels:narrow(1, from, count)
+      end,
+    }
+    local o = { eps = 0.1, points = 1, quiet = true }
+    for _, row in ipairs(cj.study("of fgsm", net, set, o).rows) do
+      assert.equal(row.fgsm, row["one step"])
+    end
+    assert.matches("of deepfool", tostring(cj.study(of "deepfool", net, set, o)))
+    misuse.raises('the conjugate "of onepixel" has no field', cj.study, "of onepixel", net, set, o)
   end)
 
   it("of an attack without gradients is none", function()

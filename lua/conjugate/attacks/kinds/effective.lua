@@ -8,7 +8,7 @@
 --
 -- `target`, where there is one, is a label, "least" (likely besides the label), "second" (likeliest
 -- besides the label), or a list with a label for each sample.
--- @module conjugate.attacks.effective
+-- @module conjugate.attacks.kinds.effective
 -- @source Zhang et al., arXiv 2205.01493, table 4
 local autograd = require "conjugate.autograd"
 local check = require "conjugate.check"
