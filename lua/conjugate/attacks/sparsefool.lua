@@ -43,7 +43,7 @@ return define {
     check.number(name, "stab", o.stab, 0, 1e6)
     return {
       method = "sparsefool", norm = "l1", eps = o.eps, steps = o.steps, extras = 1,
-      untargeted = true,
+      untargeted = "any class but the label will do",
       numbers = {
         lambda = o.lambda, outer = o.outer, overshoot = o.overshoot, classes = o.classes,
         stab = o.stab,

@@ -77,6 +77,9 @@ M.cases = {
     expected = { status = "SUCCESS", pred_adv = 2, l1 = 0.184289 } },
   { attack = "square", options = { eps = 0.07, queries = 500 }, model = "image",
     expected = { status = "SUCCESS", linf = 0.07, l1 = 0.28 } },
+  -- (d + stab + .001) / (3 / sqrt 20) * 1.02, d the Euclidean distance
+  { attack = "sparsefool", options = { lambda = 1 }, within = 1e-6,
+    expected = { status = "SUCCESS", pred_adv = 2, l0 = 1, l1 = 0.188673 } },
   { attack = "jsma", options = { theta = 0.5, gamma = 1 }, model = "jacobian",
     expected = { status = "FAIL", l0 = 2, x_adv = { 0.5, 0.5, 0, 0 } } },
   { attack = "onepixel", options = { pop = 20, gens = 5 }, model = "image",
