@@ -147,8 +147,8 @@ describe("the effective conjugate", function()
       end,
     }
     local o = { eps = 0.1, points = 1, quiet = true }
-    for _, row in ipairs(cj.study("of fgsm", net, set, o).rows) do
-      assert.equal(row.fgsm, row["one step"])
+    for _, line in ipairs(cj.study("of fgsm", net, set, o).rows) do
+      assert.equal(line.fgsm, line["one step"])
     end
     assert.matches("of deepfool", tostring(cj.study(of "deepfool", net, set, o)))
     misuse.raises('the conjugate "of onepixel" has no field', cj.study, "of onepixel", net, set, o)
