@@ -133,7 +133,7 @@ describe("sparsefool", function()
     local function message(o)
       return select(2, pcall(sparsefool, o))
     end
-    assert.matches("sparsefool: it has no target", message { target = 1 }, 1, true)
+    assert.matches("sparsefool: expected no target", message { target = 1 }, 1, true)
     for key, v in pairs { lambda = -1, outer = 0.5, overshoot = -1, classes = 1, stab = -1,
       eps = -1 } do
       assert.matches("sparsefool: expected .* for " .. key, message { [key] = v })
