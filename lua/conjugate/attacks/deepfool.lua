@@ -29,8 +29,9 @@ return define {
     check.number(name, "overshoot", o.overshoot, 0, 1e6)
     check.integer(name, "classes", o.classes, 2)
     check.number(name, "stab", o.stab, 0, 1e6)
-    return nearest.settings("deepfool", o, {
-      overshoot = o.overshoot, classes = o.classes, stab = o.stab,
+    return nearest.settings(o, {
+      method = "deepfool",
+      numbers = { overshoot = o.overshoot, classes = o.classes, stab = o.stab },
     })
   end,
 }

@@ -8,7 +8,7 @@ local LUA, SPECS, METHODS = "lua/conjugate/attacks", "tests/lua/attacks", "csrc/
 -- Attacks whose spec is that of something else.
 local spec_of = { follow = "conjugate" }
 -- Methods of several attacks.
-local shared = { ascent = true }
+local shared = { ascent = true, fab = true }
 -- Where the Lua file of a method may be.
 local homes = { LUA, "lua/conjugate/metrics" }
 

@@ -35,12 +35,13 @@ function M.settings(o, name, targets)
   check.number(name, "alpha_max", o.alpha_max, 0, 1)
   check.number(name, "eta", o.eta, 1, 1e6)
   check.number(name, "beta", o.beta, 0, 1)
-  local s = nearest.settings("fab", o, {
-    alpha_max = o.alpha_max, eta = o.eta, beta = o.beta, targets = targets,
-    final = o.final and 1 or 0,
+  return nearest.settings(o, {
+    method = "fab", restarts = o.restarts, early = o.early,
+    numbers = {
+      alpha_max = o.alpha_max, eta = o.eta, beta = o.beta, targets = targets,
+      final = o.final and 1 or 0,
+    },
   })
-  s.restarts, s.early = o.restarts, o.early
-  return s
 end
 
 return M

@@ -22,15 +22,13 @@ function M.options(norm, steps, more)
 end
 
 --- Settings of the loop.
--- @string method of the core
 -- @tparam table o options
--- @tparam table numbers of the method
--- @treturn table
-function M.settings(method, o, numbers)
-  return {
-    method = method, norm = o.norm, eps = o.eps, steps = o.steps, numbers = numbers,
-    untargeted = "any class but the label will do",
-  }
+-- @tparam table s the attack's own settings: `method`, `numbers`; completed in place
+-- @treturn table s
+function M.settings(o, s)
+  s.norm, s.eps, s.steps = o.norm, o.eps, o.steps
+  s.untargeted = "any class but the label will do"
+  return s
 end
 
 return M
