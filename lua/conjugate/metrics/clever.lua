@@ -252,7 +252,7 @@ local function gather(work, source, n)
   local bar = progress.new { label = "clever", total = n, unit = "images", quiet = work.o.quiet }
   for x, y in parts(source, work.o, count) do
     if not work.model then
-      work.model, work.pixels = plans.model(work.net, x), x:numel() / x:size(1)
+      work.model, work.elements = plans.model(work.net, x), x:numel() / x:size(1)
     end
     take_part(work, x, y)
     bar:update(#work.images)
@@ -280,7 +280,7 @@ end
 --   `index` (number of the first image, 0), `maxima` (false: keep the maxima), `guards` (true),
 --   `quiet`
 -- @treturn table `mean`, `standard_error`, `interval` (95 %) of the scores, all nil when no image
---   has one; `per_pixel` (mean / elements of an image); `kinds`: the same of the targets "random",
+--   has one; `per_pixel` (mean / `elements` of an image); `kinds`: means of the targets "random",
 --   "least", "second", when all classes were sampled; `n`, `used`, `skipped` (not classified
 --   correctly), `nan` (gradients were); `fits`, `degenerate` (how many); `forwards`, `backwards`,
 --   `seconds`; and `images`, a list of { index, label, predicted, correct, logits, score, nearest
@@ -291,7 +291,7 @@ end
 function M.clever(model, source, opts)
   local o = read_options(opts)
   local n = check_source(model, source, o)
-  local work = { net = model, o = o, images = {}, forwards = 0, backwards = 0, pixels = 0 }
+  local work = { net = model, o = o, images = {}, forwards = 0, backwards = 0, elements = 0 }
   local started = system.now()
   mode.in_eval(model, function()
     gather(work, source, n)

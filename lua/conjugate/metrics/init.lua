@@ -5,8 +5,10 @@ local M = {}
 -- Functions people call, and the file each is in.
 local functions = {
   evaluate = "evaluate", accuracy = "accuracy", count = "accuracy", interval = "wilson",
-  eight_bit = "rounding",
-  clever = "clever", clever_points = "clever",
+  eight_bit = "rounding", eight_bit_accuracy = "eight_bit_accuracy",
+  clever = "clever", clever_points = "clever", distortion = "distortion",
+  empirical_robustness = "distortion", su = "distortion", curve = "curve",
+  calibration = "calibration", calibration_of = "calibration", transfer = "transfer",
 }
 
 return setmetatable(M, {

@@ -286,7 +286,7 @@ describe("eight_bit", function()
 
   it("says what is wrong with its arguments", function()
     local x = cj.zeros { 1, 2 }
-    misuse.raises('for norm, got the text "l1"', eight_bit, x, x, "l1", 0.1)
+    misuse.raises('for norm, got the text "l0"', eight_bit, x, x, "l0", 0.1)
     misuse.raises("for eps", eight_bit, x, x, "l2", -1)
   end)
 end)

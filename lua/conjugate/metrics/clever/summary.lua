@@ -46,20 +46,20 @@ end
 local Printable = { __tostring = text_of }
 
 --- The result of `cj.clever`.
--- @tparam table work options `o`, `images`, `forwards`, `backwards`, `pixels` (elements
---   of an image)
+-- @tparam table work options `o`, `images`, `forwards`, `backwards`, `elements`
+--   (of an image)
 -- @treturn table see `conjugate.metrics.clever`
 function M.new(work)
   local o, images = work.o, work.images
   local r = {
     norm = o.norm, radius = o.radius, batches = o.batches, samples = o.samples, seed = o.seed,
     n = #images, used = 0, skipped = 0, nan = 0, fits = 0, degenerate = 0,
-    forwards = work.forwards, backwards = work.backwards, images = images,
+    elements = work.elements, forwards = work.forwards, backwards = work.backwards, images = images,
   }
   for _, image in ipairs(images) do add_counts(r, image) end
   local mean = means.of(scores_of(images)) or {}
   r.mean, r.standard_error, r.interval = mean.mean, mean.standard_error, mean.interval
-  r.per_pixel = r.mean and r.mean / work.pixels
+  r.per_pixel = r.mean and r.mean / work.elements
   if o.goal then return setmetatable(r, Printable) end
   r.kinds = {}
   for _, kind in ipairs(M.kinds) do r.kinds[kind] = means.of(scores_of(images, kind)) end
