@@ -8,7 +8,8 @@
  *
  * Two pulls tell a and b whatever K is; of the softmax's Jacobian one does, as there b = -a.
  * Untargeted, all classes but the label are tried from the clean input on, each until the label is
- * lost or more elements would change than in the sparsest success so far. */
+ * lost or more elements would change than in the sparsest success so far; the likeliest first, as
+ * its success is usually sparse. */
 #include <math.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ static const char *const jsma_numbers[] = {"theta", "gamma", "reuse", "softmax",
 typedef struct jsma {
   int64_t target, turn, turns;
   bool begun, half; /* half: the gradient of z_t is there, that of the others is not */
+  double *clean;    /* logits of the input */
   double *up, *down;
   int64_t *place;
   uint8_t *moved;
@@ -31,13 +33,14 @@ typedef struct jsma {
 
 static size_t jsma_state(const cj_attack *a, int64_t n, int64_t classes) {
   (void)a;
-  (void)classes;
-  return sizeof(jsma) + (size_t)n * (2 * sizeof(double) + sizeof(int64_t) + 1);
+  return sizeof(jsma) + (size_t)classes * sizeof(double) +
+         (size_t)n * (2 * sizeof(double) + sizeof(int64_t) + 1);
 }
 
 static jsma *state_of(cj_trial *t) {
   jsma *s = t->state;
-  s->up = (double *)(s + 1);
+  s->clean = (double *)(s + 1);
+  s->up = s->clean + t->classes;
   s->down = s->up + t->n;
   s->place = (int64_t *)(s->down + t->n);
   s->moved = (uint8_t *)(s->place + t->n);
@@ -183,11 +186,20 @@ static cj_ask ask_others(cj_trial *t, jsma *s) {
   return CJ_ASK_PULL;
 }
 
-/* The next class from `from` on that is not the label, from the clean input; the end of a targeted
- * attack. */
-static cj_ask next_target(cj_trial *t, jsma *s, int64_t from) {
-  s->target = from + (from == t->y);
-  if (t->target >= 0 || s->target >= t->classes) return CJ_ASK_END;
+/* The likeliest class, but the label, of those that come after class k (-1: of all); -1 if none. */
+static int64_t rival_after(const cj_trial *t, const jsma *s, int64_t k) {
+  int64_t next = -1;
+  for (int64_t j = 0; j < t->classes; j++) {
+    const bool later = k < 0 || s->clean[j] < s->clean[k] || (s->clean[j] == s->clean[k] && j > k);
+    if (j != t->y && later && (next < 0 || s->clean[j] > s->clean[next])) next = j;
+  }
+  return next;
+}
+
+/* The next class, from the clean input; the end of a targeted attack. */
+static cj_ask next_target(cj_trial *t, jsma *s) {
+  if (t->target < 0) s->target = rival_after(t, s, s->target);
+  if (t->target >= 0 || s->target < 0) return CJ_ASK_END;
   s->turn = 0;
   memset(s->moved, 0, (size_t)t->n);
   memcpy(t->point, t->x, (size_t)t->n * sizeof(real));
@@ -202,9 +214,9 @@ static bool too_many(const cj_trial *t) {
 
 static cj_ask turn(cj_trial *t, jsma *s, int64_t candidates) {
   int64_t pair[2];
-  if (!best_pair(s, candidates, pair)) return next_target(t, s, s->target + 1);
+  if (!best_pair(s, candidates, pair)) return next_target(t, s);
   for (int k = 0; k < 2; k++) move_element(t, s, pair[k]);
-  if (too_many(t)) return next_target(t, s, s->target + 1);
+  if (too_many(t)) return next_target(t, s);
   s->turn++;
   t->record->iters++;
   return s->turn < s->turns ? CJ_ASK_POINT : CJ_ASK_LOGITS;
@@ -212,7 +224,8 @@ static cj_ask turn(cj_trial *t, jsma *s, int64_t candidates) {
 
 static void begin(cj_trial *t, jsma *s) {
   s->begun = true;
-  s->target = t->target >= 0 ? t->target : t->y == 0;
+  memcpy(s->clean, t->z, (size_t)t->classes * sizeof(double));
+  s->target = t->target >= 0 ? t->target : rival_after(t, s, -1);
   s->turns = (int64_t)floor(t->a->numbers[GAMMA] * (double)t->n / 2 + 1e-9);
 }
 
@@ -227,8 +240,8 @@ static cj_ask jsma_seen(cj_trial *t) {
   const bool hit = cj_trial_reached(t);
   if (!s->begun) begin(t, s);
   cj_trial_keep_highest(t, value_of(t, hit, cj_trial_loss(t)));
-  if (s->turns == 0 || s->target >= t->classes) return CJ_ASK_END;
-  if (hit || s->turn == s->turns) return next_target(t, s, s->target + 1);
+  if (s->turns == 0 || s->target < 0) return CJ_ASK_END;
+  if (hit || s->turn == s->turns) return next_target(t, s);
   return ask_first(t, s);
 }
 
