@@ -35,7 +35,8 @@ function M.define(parser)
   parser:option("--split", "test or train."):choices { "test", "train" }:default "test"
   parser:option("--attack", "Name of an attack; may be repeated, none gives TA alone.")
     :argname "<name>":count "*"
-  parser:option("--eps", "Radius."):argname "<x>":convert(cli.number)
+  parser:option("--eps", "Radius, or several such as 0.05,0.1,0.2."):argname "<x>"
+    :convert(cli.numbers)
   parser:option("--alpha", "Length of a step."):argname "<x>":convert(cli.number)
   parser:option("--steps", "Number of steps."):argname "<n>":convert(cli.integer(0))
   parser:option("--restarts", "Number of restarts."):argname "<n>":convert(cli.integer(1))

@@ -29,6 +29,19 @@ function M.number(text)
   return nil, ("expected a number or a fraction such as 8/255, got %s"):format(text)
 end
 
+--- Reads a number, or several with commas between them.
+-- @tparam string text what was typed
+-- @return a number, a list of numbers, or nil and a message
+function M.numbers(text)
+  local list = {}
+  for part in (text .. ","):gmatch "([^,]*)," do
+    local value, message = M.number(part)
+    if not value then return nil, message end
+    list[#list + 1] = value
+  end
+  return #list == 1 and list[1] or list
+end
+
 --- Reads a whole number.
 -- @tparam integer low smallest value allowed
 -- @treturn function for argparse's convert

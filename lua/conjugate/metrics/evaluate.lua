@@ -17,6 +17,7 @@ local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 local records = require "conjugate.metrics.records"
 local report = require "conjugate.metrics.report"
+local several = require "conjugate.attacks.kinds.several"
 local system = require "conjugate.run.system"
 local wilson = require "conjugate.metrics.wilson"
 
@@ -34,7 +35,7 @@ local MANY_ZEROS = 1 -- percent of all gradients: the limit of the masking batte
 
 local function fresh_tally(attack, number)
   return {
-    attack = attack, number = number, records = {}, warnings = {}, paper = 0, worst = 0,
+    attack = attack, number = number, records = {}, warnings = {}, held = {}, paper = 0, worst = 0,
     right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0, forwards = 0, backwards = 0,
     hit = 0, l2 = 0, linf = 0,
     statuses = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
@@ -45,10 +46,11 @@ local function one(condition)
   return condition and 1 or 0
 end
 
--- Adds one sample's record to the tally of an attack; answers the two verdicts.
-local function count_sample(tally, record, label)
+-- Adds one sample's record to the tally of an attack; answers the two verdicts. held: no smaller
+-- radius of the same attack broke the sample.
+local function count_sample(tally, record, label, held)
   local right = record.pred_clean == label
-  local paper, worst = record.pred_adv == label, right and not record.broken
+  local paper, worst = record.pred_adv == label, right and held and not record.broken
   local masked = record.backwards > 0 and record.zeros >= record.backwards
   tally.paper, tally.worst = tally.paper + one(paper), tally.worst + one(worst)
   tally.right, tally.masked = tally.right + one(right), tally.masked + one(masked)
@@ -96,7 +98,9 @@ local function attack_batch(work, tally, batch)
   local result = tally.attack(model, batch.x, batch.y,
     { index = batch.first - 1, paper = true, quiet = true })
   for i, record in ipairs(result.records) do
-    local paper, worst = count_sample(tally, record, batch.labels[i])
+    local held = not tally.below or tally.below.held[i]
+    local paper, worst = count_sample(tally, record, batch.labels[i], held)
+    tally.held[i] = worst
     batch.paper[i] = batch.paper[i] and paper
     batch.worst[i] = batch.worst[i] and worst
     if work.keep then keep_record(tally, record, batch.first + i - 1, batch.labels[i]) end
@@ -231,6 +235,20 @@ local function check_attacks(attacks)
   return attacks
 end
 
+-- One tally an attack; those at several radii have one for each, which carry successes upward.
+local function new_tallies(attacks)
+  local list = {}
+  for _, attack in ipairs(attacks) do
+    local below
+    for _, single in ipairs(several.is(attack) and attack.attacks or { attack }) do
+      local tally = fresh_tally(single, #list + 1)
+      tally.below, below = below, tally
+      list[#list + 1] = tally
+    end
+  end
+  return list
+end
+
 local function watcher(watch, collector)
   if not collector then return watch end
   return function(...)
@@ -268,7 +286,9 @@ end
 -- are not finite, or an attack saw zero gradients only.
 -- @param net a network, or a function of images [B, C, H, W] in [0, 1] that gives logits [B, K]
 -- @tparam DataSet set test images and labels
--- @tparam[opt] {Attack,...} attacks such as cj.attacks.pgd { eps = 0.1 }; none gives TA alone
+-- @tparam[opt] {Attack,...} attacks such as cj.attacks.pgd { eps = 0.1 }; none gives TA alone. One
+-- at several radii (`eps` a list) gives an entry for each, and what a smaller radius broke counts
+-- as broken at the larger ones in ra_worst
 -- @tparam[opt] table opts `batch` (250), `quiet`, `guards` (true), `records` (file name ending in
 -- .jsonl or .csv for one record a sample and attack), `keep_records` (also in the result), `watch`
 -- (function(attack, result, x, first, number) after each attack on a batch), `out` (folder for
@@ -289,7 +309,7 @@ function M.evaluate(net, set, attacks, opts)
   opts = check.options("evaluate", opts, OPTIONS)
   if set:size() == 0 then check.fail("evaluate", "expected at least one image in set, got none") end
   local work = start(net, set, opts)
-  for i, attack in ipairs(check_attacks(attacks)) do work.tallies[i] = fresh_tally(attack, i) end
+  work.tallies = new_tallies(check_attacks(attacks))
   local started = system.now()
   mode.in_eval(net, function()
     if work.guards then guards.mode("evaluate", net) end

@@ -1,4 +1,5 @@
 local assert = require "luassert"
+local check_attack = require "support.check_attack"
 local cj = require "conjugate"
 local folder = require "support.folder"
 local log = require "conjugate.run.log"
@@ -130,5 +131,25 @@ describe("evaluate", function()
     assert.error_matches(function() cj.evaluate(model, {}) end, "expected a data set")
     assert.error_matches(function() cj.evaluate(model, set, { 5 }) end, "attacks%[1%]")
     assert.error_matches(function() cj.evaluate(model, set, {}, { bacth = 3 }) end, "batch")
+  end)
+
+  it("carries what a smaller radius broke upward", function()
+    local net, x, y = check_attack.network(24)
+    local made = cj.data.set { images = x, labels = y, classes = 5, name = "made" }
+    local eps = { 0.9, 0.02, 0.1, 0.4 }
+    local several = cj.attacks.fgsm { eps = eps, quiet = true }
+    local r = cj.evaluate(net:eval(), made, { several }, { batch = 7, quiet = true })
+    assert.equal(4, #r.attacks)
+    local broken = {}
+    for k, a in ipairs(r.attacks) do
+      assert.equal(several.radii[k], a.options.eps)
+      local one = cj.attacks.fgsm { eps = a.options.eps, paper = true, quiet = true } (net, x, y)
+      local held = 0
+      for i = 1, 24 do
+        broken[i] = broken[i] or one.broken[i]
+        if not broken[i] then held = held + 1 end
+      end
+      assert.equal(held, a.counts.ra_worst)
+    end
   end)
 end)
