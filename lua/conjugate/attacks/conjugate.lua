@@ -93,7 +93,7 @@ end
 -- those of the attack, and tensors [B, ...] put into it keep their rows when samples finish early.
 -- `field(x, state)`, instead of a direction: the field at x by itself, whatever the gradient is.
 -- Both may read `state.model`, `state.y` (labels, int64 [B]) and `state.rows` (the samples'
--- numbers in the call, from 1, int64 [B]).
+-- numbers in the call, from 1, int64 [B]); passes they make through the model are not counted.
 -- `scale`: "none" (default), "linf" or "l2", the norm that is brought to 1 before a step.
 -- `formula`, `source`: for the list.
 -- @function conjugate

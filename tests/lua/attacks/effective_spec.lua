@@ -124,6 +124,23 @@ describe("the effective conjugate", function()
     end
   end)
 
+  it("gives the same bytes for any batch and number of threads", function()
+    local net, images, labels = check_attack.network(9)
+    for _, name in ipairs { "deepfool", "jsma", "ill", "sparsefool" } do
+      local a = of(name):attack {
+        eps = 0.5, norm = "l2", scale = "l2", early = true, quiet = true,
+      }
+      local expected, was = nil, cj.threads()
+      for _, batch in ipairs { 1, 7, 64 } do
+        cj.threads(batch == 7 and 2 or 1)
+        local found = a(net, images, labels, { batch = batch }).x_adv:contiguous():bytes()
+        expected = expected or found
+        assert.is_true(found == expected, name)
+      end
+      cj.threads(was)
+    end
+  end)
+
   it("is given for every attack of Table 4 that uses gradients", function()
     local net, images, labels = check_attack.network(3)
     for name in pairs(effective.fields) do

@@ -79,6 +79,28 @@ describe("onepixel", function()
     end
   end)
 
+  it("finds a pixel wherever a search over all of them does", function()
+    local net, x, y = check_attack.network(24)
+    net:eval()
+    local r = onepixel { pop = 100, gens = 40 } (net, x, y, { seed = 1 })
+    local found, none = 0, 0
+    for i = 1, 24 do
+      local all = x:narrow(1, i, 1):expand { 72, 1, 6, 6 }:contiguous():reshape { 72, 36 }
+      for p = 1, 72 do all:set(p, (p - 1) % 36 + 1, p > 36 and 1 or 0) end
+      local any = false
+      for _, label in ipairs(cj.predict(net, all:reshape { 72, 1, 6, 6 }):table()) do
+        any = any or label ~= y:get(i)
+      end
+      if any and r.status[i] ~= "ALREADY" then
+        assert.equal("SUCCESS", r.status[i])
+        found = found + 1
+      elseif r.status[i] == "FAIL" then
+        none = none + 1
+      end
+    end
+    assert.is_true(found > 4 and none > 4)
+  end)
+
   it("tries every row and column of images that are not square, and no others", function()
     for _, sizes in ipairs { { 7, 3 }, { 2, 9 } } do
       local seen, model = recording(stubborn)
