@@ -27,15 +27,17 @@ local function success_table(study)
     .. "the length of a full sign step."):format(study.right, study.n))
 end
 
+local ball_names = { linf = "Max-norm ball", l2 = "Euclidean ball" }
+
 local function grids(study)
   local section = { "Pictures" }
   for _, norm in ipairs(measure.norms) do
     local rows = pictures.grid(study.examples, norm)
     if rows then
-      section[#section + 1] = parts.grid(rows, pictures.zoom(study.examples),
-        (norm == "linf" and "Max-norm" or "Euclidean") .. " ball: images that the iterated "
-        .. "conjugate breaks (and others where these are few), each at the least radius of the curves at "
-        .. "which the attack succeeds. Directions are scaled to a largest entry of 1.")
+      section[#section + 1] = parts.grid(rows, pictures.zoom(study.examples), ball_names[norm]
+        .. ": images that the iterated conjugate breaks (and others where these are few), each at "
+        .. "the least radius of the curves at which the attack succeeds. Directions are scaled to "
+        .. "a largest entry of 1.")
     end
   end
   return #section > 1 and section or nil
@@ -65,8 +67,8 @@ local function lead(study)
   for _, row in ipairs(study.rows) do
     if row.norm == "linf" and row.eps == study.eps then
       return ("In the max-norm ball of %.4g one step of it fools the model for %.1f %% of the "
-        .. "images (FGSM: %.1f %%), %d steps for %.1f %% (PGD: %.1f %%)."):format(row.eps, row["one step"],
-        row.fgsm, study.steps, row.iterated, row.pgd)
+        .. "images (FGSM: %.1f %%), %d steps for %.1f %% (PGD: %.1f %%)."):format(row.eps,
+        row["one step"], row.fgsm, study.steps, row.iterated, row.pgd)
     end
   end
   return study.formula
