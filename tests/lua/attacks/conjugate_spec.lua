@@ -16,6 +16,7 @@ end
 describe("a conjugate made in Lua and followed", function()
   check_attack.laws(it, {
     make = follow_sign, options = { eps = 0.06 }, ball = "linf", steps = true, losses = true,
+    monotone = { { eps = 0.01 }, { eps = 0.03 }, { eps = 0.1 }, { eps = 0.3 }, { eps = 1 } },
   })
 end)
 

@@ -6,6 +6,7 @@ local ill = cj.attacks.ill
 describe("ill", function()
   check_attack.laws(it, {
     make = ill, options = { eps = 24 / 255 }, ball = "linf", steps = true, losses = true,
+    monotone = { { steps = 2 }, { steps = 8 }, { steps = 40, eps = 0.3 } },
   })
 
   it("keeps the target of the clean input", function()

@@ -8,6 +8,7 @@ local minimum = cj.attacks.minimum
 describe("minimum", function()
   check_attack.laws(it, {
     make = minimum, ball = "linf", options = { eps = 0.3, eps0 = 0.05 }, losses = true,
+    minimum = true,
     monotone = { { eps = 0.01 }, { eps = 0.03 }, { eps = 0.1 }, { eps = 0.3 } },
   })
 end)
@@ -16,7 +17,9 @@ describe("minimum of a function", function()
   local function maker(eps)
     return cj.attacks.pgd { eps = eps, norm = "l2", early = true, quiet = true }
   end
-  check_attack.laws(it, { make = minimum, ball = "l2", options = { eps = 2, attack = maker } })
+  check_attack.laws(it, {
+    make = minimum, ball = "l2", options = { eps = 2, attack = maker }, minimum = true,
+  })
 
   it("finds what it finds for the attack itself", function()
     local net, x, y = check_attack.network(9)
@@ -26,6 +29,18 @@ describe("minimum of a function", function()
     assert.same(a.status, b.status)
     for i = 1, 9 do assert.near(a.l2[i], b.l2[i], 1e-6) end
   end)
+end)
+
+describe("minimum of PGD on the margin", function()
+  for norm, ratio in pairs { linf = 1.5, l2 = 1.2, l1 = 1.3 } do
+    it("comes near the least distance in " .. norm, function()
+      local options = { norm = norm, loss = "margin", steps = 20, rel_step = 0.1 }
+      check_attack.law("finds_the_nearest_plane", {
+        make = minimum, ball = norm, minimum = true, ratio = ratio, median = 1.001,
+        options = { attack = "pgd", options = options, tries = 16 },
+      })
+    end)
+  end
 end)
 
 describe("minimum", function()

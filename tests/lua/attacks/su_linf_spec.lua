@@ -7,7 +7,8 @@ local su_linf = cj.attacks.su_linf
 
 describe("su_linf", function()
   check_attack.laws(it, {
-    make = su_linf, ball = "linf", steps = true, losses = true,
+    make = su_linf, ball = "linf", steps = true, losses = true, minimum = true,
+    ratio = 1.5, median = 1.03,
     options = { eps = 0.5, steps = 6, target = false },
     monotone = { { eps = 0.01 }, { eps = 0.1 }, { eps = 0.5 } },
   })

@@ -72,14 +72,24 @@ local function dual_norms(a, b)
   return { l1 = most, l2 = math.sqrt(squares), linf = sum }
 end
 
--- Biases that give the margins, for logits that are w . x without them; the label is class 0.
-local function biases_for(weights, x, margins)
-  local b, first = {}, nil
+-- The least of margin / length over the classes k that are not the label, for each norm.
+local function least_distances(weights, z, label)
+  local least = { l1 = math.huge, l2 = math.huge, linf = math.huge }
   for k, row in ipairs(weights) do
-    local z = 0
-    for i, v in ipairs(row) do z = z + v * x[i] end
-    first = first or z
-    b[k] = k == 1 and 0 or first - margins[k] - z
+    local length = k ~= label + 1 and dual_norms(row, weights[label + 1])
+    for norm, d in pairs(length and least or {}) do
+      least[norm] = math.min(d, (z[label + 1] - z[k]) / length[norm])
+    end
+  end
+  return least
+end
+
+-- Biases under which the logits at x are z.
+local function biases_for(weights, x, z)
+  local b = {}
+  for k, row in ipairs(weights) do
+    b[k] = z[k]
+    for i, v in ipairs(row) do b[k] = b[k] - v * x[i] end
   end
   return b
 end
@@ -96,14 +106,30 @@ function M.affine(key, classes, size, dtype)
   local weights = cj.random.randn({ classes, size }, "float64", 3 * key):table()
   local x = (cj.random.rand({ 1, size }, "float64", 3 * key + 1) * 0.4 + 0.3):to(dtype)
   local away = (cj.random.rand({ classes }, "float64", 3 * key + 2) * 0.08 + 0.02):table()
-  local margins, least = {}, { l1 = math.huge, l2 = math.huge, linf = math.huge }
-  for k = 2, classes do
-    local length = dual_norms(weights[k], weights[1])
-    margins[k] = away[k] * length.l2
-    for norm, d in pairs(least) do least[norm] = math.min(d, margins[k] / length[norm]) end
+  local z = { 0 } -- relative to the label's
+  for k = 2, classes do z[k] = -away[k] * dual_norms(weights[k], weights[1]).l2 end
+  local b = biases_for(weights, x:to("float64"):table()[1], z)
+  return affine(weights, b, dtype), x, { 0 }, least_distances(weights, z, 0)
+end
+
+--- A random affine model W (x - 1/2) and n points in [.3, .7], far from the box.
+-- @tparam number n points
+-- @tparam number classes K
+-- @tparam number size D
+-- @tparam string dtype of model and points
+-- @return model; x [n, D]; the model's labels; the least distances { l1 = {...}, l2 =, linf = }
+function M.affine_batch(n, classes, size, dtype)
+  local w = cj.random.randn({ classes, size }, "float64", 4)
+  local x = cj.random.rand({ n, size }, "float64", 5) * 0.4 + 0.3
+  local weight, logits = w:to(dtype), cj.linear(x - 0.5, w)
+  local y, least = logits:predict():table(), { l1 = {}, l2 = {}, linf = {} }
+  local rows, z = w:table(), logits:table()
+  for i, label in ipairs(y) do
+    for norm, d in pairs(least_distances(rows, z[i], label)) do least[norm][i] = d end
   end
-  local b = biases_for(weights, x:to("float64"):table()[1], margins)
-  return affine(weights, b, dtype), x, { 0 }, least
+  return function(input)
+    return cj.linear(input - 0.5, weight)
+  end, x:to(dtype), y, least
 end
 
 return M
