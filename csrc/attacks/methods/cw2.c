@@ -9,8 +9,8 @@
  * the last one until one has succeeded, then bisection. The nearest success of all steps is kept.
  *
  * x is shrunk toward the middle of the box by 1e-6 before w_0 = atanh of it, so that pixels at a
- * bound have finite w and a slope. The first step from w_0 is the same question for every c: its
- * gradient is taken once, at x itself. Where the hinge is at rest no gradient is asked for. */
+ * bound have finite w and a slope. Every c asks the same about x(w_0): it is asked once. Where the
+ * hinge is at rest no gradient is asked for. */
 #include <math.h>
 #include <string.h>
 
@@ -35,11 +35,11 @@ static const double inside = 0.999999, greatest_c = 1e10, bisected_below = 1e9;
 typedef struct cw2 {
   int64_t run, step; /* values of c done; steps done with this one */
   double c, lower, upper;
-  double lead;             /* f + kappa at x */
+  double lead;             /* f + kappa at x(w_0) */
   double checked;          /* the loss at the last check of this c */
   bool won;                /* this c has succeeded */
   real *w, *m, *v, *slope; /* slope: dx/dw */
-  real *base, *first;      /* x(w_0); gradient of f at x */
+  real *base, *first;      /* x(w_0); gradient of f there */
   real *d;                 /* room for a difference */
 } cw2;
 
@@ -170,16 +170,17 @@ static cj_ask begin(cj_trial *t, cw2 *s) {
   lay_out(t, s);
   s->c = t->a->numbers[C_FIRST];
   s->upper = greatest_c;
-  s->lead = lead(t);
+  s->checked = INFINITY;
   if (!(t->ball.eps > 0) || t->a->steps == 0) return CJ_ASK_END;
-  ask_about_lead(t);
-  return CJ_ASK_PULL;
+  return_to_x(t, s);
+  return CJ_ASK_POINT;
 }
 
 static cj_ask cw2_seen(cj_trial *t) {
   cw2 *s = t->state;
   cj_trial_loss(t);
   if (!s->w) return begin(t, s);
+  if (s->run == 0 && s->step == 0) s->lead = lead(t);
   const bool success = succeeds(t);
   s->won |= success;
   if (success) cj_trial_keep_nearest(t, cj_trial_distance(t, t->l2, s->d));
@@ -196,10 +197,7 @@ static cj_ask cw2_pulled(cj_trial *t) {
   cw2 *s = t->state;
   t->nan |= isinf(t->size) != 0;
   if (t->nan) return CJ_ASK_END;
-  if (s->step == 0) {
-    memcpy(s->first, t->g, (size_t)t->n * sizeof(real));
-    return start(t, s);
-  }
+  if (s->step == 0) memcpy(s->first, t->g, (size_t)t->n * sizeof(real));
   descend(t, s, t->g);
   return CJ_ASK_POINT;
 }

@@ -6,7 +6,7 @@ local cw2 = cj.attacks.cw2
 
 describe("cw2", function()
   check_attack.laws(it, {
-    make = cw2, ball = "l2", minimum = true, steps = true, queries = 25,
+    make = cw2, ball = "l2", minimum = true, steps = true, queries = 26,
     options = { csteps = 4, steps = 60, lr = 0.05, c0 = 0.1 },
     monotone = { { csteps = 1 }, { csteps = 2 }, { csteps = 4 } },
   })
@@ -14,7 +14,7 @@ end)
 
 describe("cw2 toward a target, with room to spare", function()
   check_attack.laws(it, {
-    make = cw2, ball = "l2", minimum = true, steps = true, queries = 25,
+    make = cw2, ball = "l2", minimum = true, steps = true, queries = 26,
     options = { csteps = 4, steps = 60, lr = 0.05, c0 = 0.1, target = "random", kappa = 0.1 },
   })
 end)
@@ -60,7 +60,7 @@ describe("cw2 with one plane", function()
         kappa = case.kappa }
       local r = cw2(o)(model, x, { 0 })
       assert.same({ case.status or "FAIL" }, r.status)
-      local along, aside = progress(asked[401])
+      local along, aside = progress(asked[402])
       assert.near(case.goes, along, 0.004)
       assert.near(0, aside, 0.004)
       if case.status then
@@ -76,7 +76,7 @@ describe("cw2 with one plane", function()
     local o = { csteps = 5, steps = 300, lr = 0.004, abort = false, c0 = 0.004 }
     cw2(o)(model, x, { 0 })
     local c = {}
-    for run = 1, 5 do c[run] = 2 * progress(asked[300 * run + 1]) end
+    for run = 1, 5 do c[run] = 2 * progress(asked[300 * run + 2]) end
     -- 0.4 succeeds, and 0.22: these end at the plane, where c would be 0.2
     for run, expected in ipairs { 0.004, 0.04, 0.2, 0.2, 0.13 } do
       assert.near(expected, c[run], 0.006)
@@ -88,7 +88,7 @@ describe("cw2 with one plane", function()
       local model, x, asked = one_plane()
       cw2 { csteps = csteps, steps = 40, lr = 0.02, abort = false, c0 = 0.01 } (model, x, { 0 })
       local list = {}
-      for run = 1, csteps do list[run] = asked[40 * run + 1]:bytes() end
+      for run = 1, csteps do list[run] = asked[40 * run + 2]:bytes() end
       return list
     end
     local nine, ten = blocks(9), blocks(10)
@@ -191,9 +191,9 @@ describe("cw2 in its box", function()
     assert.is_true(both.forwards[2] < both.forwards[1])
     o.abort = false
     local patient = cw2(o)(model, x, { 0, 1 })
-    assert.equal(3 * 200 + 1, patient.forwards[2])
+    assert.equal(3 * 200 + 2, patient.forwards[2])
     assert.is_true(patient.forwards[1] > both.forwards[1])
-    assert.is_true(patient.forwards[1] <= 3 * 200 + 2)
+    assert.is_true(patient.forwards[1] <= 3 * 200 + 3)
     assert.same({ "SUCCESS", "FAIL" }, both.status)
   end)
 
