@@ -263,13 +263,13 @@ def jsma(x, y, target, theta=1, gamma=0.145):
 
 
 def adam(slope, steps, lr):
-    """Yields the points of Adam's path from 0; slope(point) is asked for at each."""
+    """Yields the points of Adam's path from 0, where `steps` steps lead."""
     w, m, v = np.zeros(D), np.zeros(D), np.zeros(D)
     for n in range(1, steps + 1):
-        yield w
         g = slope(w)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         w = w - lr * (m / (1 - 0.9 ** n)) / (np.sqrt(v / (1 - 0.999 ** n)) + 1e-8)
+        yield w
 
 
 def cw2(x, y, target, steps, csteps, lr, c0, kappa=0, abort=False):
@@ -296,10 +296,9 @@ def cw2(x, y, target, steps, csteps, lr, c0, kappa=0, abort=False):
         won = False
         for w in adam(slope_for(c), steps, lr):
             point = (np.tanh(start + w) + 1) / 2
-            if reached(point, y, target):
+            if sign * margin(NET.logits(point), goal)[0] + kappa < 0:
                 won = True
-                if best is None or size(point - origin, "l2") < size(best - origin, "l2"):
-                    best = point
+                best = nearest(x, [best, point], "l2")
         low, high = (low, min(high, c)) if won else (max(low, c), high)
         c = (low + high) / 2 if high < 1e9 else 10 * c
     return x if best is None else best
@@ -324,6 +323,7 @@ ATTACKS = {f.__name__: f for f in (
 
 EPS = 0.15
 STEPS = {"eps": EPS, "alpha": 0.03, "steps": 12}
+CW2 = {"steps": 120, "lr": 0.02, "abort": False}
 CASES = [
     ("fgsm", {"eps": EPS}, None),
     ("fgsm", {"eps": EPS}, "next"),
@@ -339,6 +339,8 @@ CASES = [
     ("pgd", {"eps": 0.9, "alpha": 0.2, "steps": 12, "norm": "l1"}, None),
     ("bim", {"eps": 8 / 255}, None),
     ("ill", STEPS, None),
+    ("cw2", {**CW2, "c0": 0.01, "csteps": 6}, None),
+    ("cw2", {**CW2, "c0": 0.5, "csteps": 4, "kappa": 0.1}, "next"),
     # the last points, as jsma() gives them, are those of highest loss, which FAIL returns
     ("jsma", {"gamma": 1, "theta": 0.3}, "next"),
     ("jsma", {"gamma": 1, "theta": -0.4}, "next"),
