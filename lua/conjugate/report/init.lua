@@ -14,7 +14,7 @@ local system = require "conjugate.run.system"
 
 local M = {}
 
--- Which page a result has, by a field that only such results have.
+-- Which page a result has, by a field (no method) that only such results have.
 local kinds = {
   { "checks", "battery" }, { "rows", "study" }, { "attacks", "evaluation" },
   { "x_adv", "attack" },
@@ -23,7 +23,7 @@ local kinds = {
 local function kind_of(result)
   if type(result) ~= "table" then return nil end
   for _, kind in ipairs(kinds) do
-    if type(result[kind[1]]) ~= "nil" then return kind[2] end
+    if rawget(result, kind[1]) ~= nil then return kind[2] end
   end
   return nil
 end

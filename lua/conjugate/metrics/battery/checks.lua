@@ -58,9 +58,7 @@ local function alone(work, name, list)
   return share(name, count, work.n), count
 end
 
-local checks = {}
-
-function checks.passes(work)
+local function check_passes(work)
   local status, means = verdict(work.gap <= GAP and work.changed == 0, "random")
   return {
     title = "repeated forward passes agree", status = status, means = means,
@@ -72,7 +70,7 @@ function checks.passes(work)
   }
 end
 
-function checks.gradients(work)
+local function check_gradients(work)
   local tally = work.by_key.iterated
   local c = {
     title = "gradients are not zero", limit = ("below %g %% of the gradients"):format(ZEROS),
@@ -97,7 +95,7 @@ local function quarters(trace)
   return means
 end
 
-function checks.loss(work)
+local function check_loss(work)
   local means = quarters(work.by_key.iterated.trace)
   local c = {
     title = "the loss rises along PGD", means = "masked",
@@ -119,7 +117,7 @@ function checks.loss(work)
   return c
 end
 
-function checks.iterated(work)
+local function check_iterated(work)
   local one = accuracy(work, "RA under one step", broken_by(work, "one"))
   local many = accuracy(work, "RA under PGD", broken_by(work, "iterated"))
   return {
@@ -129,7 +127,7 @@ function checks.iterated(work)
   }
 end
 
-function checks.steps(work)
+local function check_steps(work)
   local few = accuracy(work, "RA, N steps", broken_by(work, "iterated"))
   local many = accuracy(work, "RA, 4 N steps", broken_by(work, "longer"))
   return {
@@ -139,7 +137,7 @@ function checks.steps(work)
   }
 end
 
-function checks.large(work)
+local function check_large(work)
   local chance = 100 / work.classes
   local ra = accuracy(work, "RA", broken_by(work, "large"))
   return {
@@ -148,7 +146,7 @@ function checks.large(work)
   }
 end
 
-function checks.noise(work)
+local function check_noise(work)
   local gain, count = alone(work, "broken by noise alone", work.noise)
   return {
     title = "random noise never beats the attacks", means = "masked",
@@ -160,7 +158,7 @@ function checks.noise(work)
   }
 end
 
-function checks.square(work)
+local function check_square(work)
   local c = {
     title = "an attack without gradients adds nothing", means = "masked",
     limit = ("Square breaks at most %g points more"):format(SQUARE_GAIN),
@@ -175,7 +173,7 @@ function checks.square(work)
   return c
 end
 
-function checks.transfer(work)
+local function check_transfer(work)
   local c = {
     title = "another model's examples are weaker", means = "masked",
     limit = "RA is not lower than of the white-box attacks",
@@ -192,7 +190,7 @@ function checks.transfer(work)
   return c
 end
 
-function checks.rounding(work)
+local function check_rounding(work)
   local floats = accuracy(work, "RA on PGD's result", work.kept)
   local bytes = accuracy(work, "RA on it in 8 bits", work.rounded)
   return {
@@ -203,8 +201,16 @@ function checks.rounding(work)
 end
 
 local order = {
-  "passes", "gradients", "loss", "iterated", "steps", "large", "noise", "square", "transfer",
-  "rounding",
+  { "passes", check_passes },
+  { "gradients", check_gradients },
+  { "loss", check_loss },
+  { "iterated", check_iterated },
+  { "steps", check_steps },
+  { "large", check_large },
+  { "noise", check_noise },
+  { "square", check_square },
+  { "transfer", check_transfer },
+  { "rounding", check_rounding },
 }
 
 --- Judges what was gathered.
@@ -213,12 +219,12 @@ local order = {
 -- @treturn string "masked", "unconverged", "random", "incomplete" or "trustworthy"
 function M.judge(work)
   local list, failed, missing = {}, {}, false
-  for i, key in ipairs(order) do
-    local c = checks[key](work)
-    c.key, list[i] = key, c
+  for i, entry in ipairs(order) do
+    local c = entry[2](work)
+    c.key, list[i] = entry[1], c
     c.measured = c.measured or {}
     if c.status == "fail" then failed[c.means] = true end
-    missing = missing or c.status == "skipped" and key ~= "transfer"
+    missing = missing or c.status == "skipped" and c.key ~= "transfer"
   end
   for _, word in ipairs { "random", "masked", "unconverged" } do
     if failed[word] then return list, word end
