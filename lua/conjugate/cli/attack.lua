@@ -1,6 +1,7 @@
 --- `conjugate attack`: accuracy of a checkpoint under attacks.
 -- @module conjugate.cli.attack
 local cli = require "conjugate.cli"
+local inputs = require "conjugate.cli.inputs"
 
 local M = {}
 
@@ -29,24 +30,7 @@ M.order = {
 }
 
 function M.define(parser)
-  parser:option("--checkpoint", "A .safetensors file made by train."):argname "<file>":count "1"
-  parser:option("--data", "Data set; by default the one the checkpoint was trained "
-    .. "on."):argname "<name>"
-  parser:option("--split", "test or train."):choices { "test", "train" }:default "test"
-  parser:option("--attack", "Name of an attack; may be repeated, none gives TA alone.")
-    :argname "<name>":count "*"
-  parser:option("--eps", "Radius, or several such as 0.05,0.1,0.2."):argname "<x>"
-    :convert(cli.numbers)
-  parser:option("--alpha", "Length of a step."):argname "<x>":convert(cli.number)
-  parser:option("--steps", "Number of steps."):argname "<n>":convert(cli.integer(0))
-  parser:option("--restarts", "Number of restarts."):argname "<n>":convert(cli.integer(1))
-  parser:option("--norm", "linf or l2."):argname "<name>"
-  parser:option("--loss", "ce, cw or dlr."):argname "<name>"
-  parser:option("--set", "Further option of the attacks, as KEY=VALUE; may be repeated.")
-    :argname "<key=value>":count "*"
-  parser:option("--limit", "Use only the first images."):argname "<n>":convert(cli.integer(1))
-  parser:option("--batch", "Images at a time; the result does not depend on it."):argname "<n>"
-    :default "250":convert(cli.integer(1))
+  inputs.define(parser)
   parser:flag("--battery", "Look for masked gradients; takes --eps, --norm and --steps (N).")
   parser:option("--transfer", "With --battery: another model's checkpoint, to attack "
     .. "from."):argname "<file>"
@@ -56,47 +40,6 @@ function M.define(parser)
     :argname "<file>"
 end
 
-local function attack_options(options)
-  local given, message = require("conjugate.cli.train").settings(options.set)
-  if not given then return nil, message end
-  for _, key in ipairs { "eps", "alpha", "steps", "restarts", "norm", "loss" } do
-    if options[key] ~= nil then given[key] = options[key] end
-  end
-  return given
-end
-
-local function make_attacks(options)
-  local cj = require "conjugate"
-  local list = {}
-  for i, name in ipairs(options.attack) do
-    local maker = cj.attacks[name]
-    if not maker then return nil, ("there is no attack %s; conjugate list attacks"):format(name) end
-    local given, message = attack_options(options)
-    if not given then return nil, message end
-    given.seed = given.seed or options.seed
-    list[i] = maker(given)
-  end
-  return list
-end
-
-local function about_of(options)
-  return {
-    checkpoint = options.checkpoint, data = options.data, split = options.split,
-    seed = options.seed,
-  }
-end
-
-local function load_set(options, about)
-  local name = options.data or (type(about.data) == "table" and about.data.name)
-  if not name then return nil, "the checkpoint does not name its data; give --data" end
-  local train, test = require("conjugate").data.load(name)
-  if not train then return nil, test end
-  local set = options.split == "train" and train or test
-  if options.limit and options.limit < set:size() then set = set:take(options.limit) end
-  options.data = name
-  return set
-end
-
 -- The options of the masking battery: those given here that it knows, and --set.
 local function battery_options(options)
   local given, message = require("conjugate.cli.train").settings(options.set)
@@ -104,7 +47,7 @@ local function battery_options(options)
   for _, key in ipairs { "eps", "norm", "steps", "queries", "batch", "seed", "quiet", "out" } do
     if options[key] ~= nil then given[key] = options[key] end
   end
-  given.about = about_of(options)
+  given.about = inputs.about(options)
   if options.transfer then
     given.transfer, message = require("conjugate.run.checkpoint").load(options.transfer)
     given.about.transfer = options.transfer
@@ -125,16 +68,14 @@ end
 
 function M.run(options)
   local cj = require "conjugate"
-  local net, about = require("conjugate.run.checkpoint").load(options.checkpoint)
-  if not net then return nil, about end
-  local set, message = load_set(options, about)
-  if not set then return nil, message end
+  local net, set = inputs.load(options)
+  if not net then return nil, set end
   if options.battery then return run_battery(options, net, set) end
-  local attacks, why = make_attacks(options)
+  local attacks, why = inputs.attacks(options)
   if not attacks then return nil, why end
   local result = cj.evaluate(net, set, attacks, {
     batch = options.batch, records = options.records, quiet = options.quiet, out = options.out,
-    about = about_of(options),
+    about = inputs.about(options),
   })
   return result, tostring(result)
 end
