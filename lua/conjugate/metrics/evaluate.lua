@@ -35,9 +35,9 @@ local MANY_ZEROS = 1 -- percent of all gradients: the limit of the masking batte
 
 local function fresh_tally(attack, number)
   return {
-    attack = attack, number = number, records = {}, warnings = {}, held = {}, paper = 0, worst = 0,
-    right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0, forwards = 0, backwards = 0,
-    hit = 0, l2 = 0, linf = 0,
+    attack = attack, number = number, title = attack.name, records = {}, warnings = {},
+    held = {}, paper = 0, worst = 0, right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0,
+    forwards = 0, backwards = 0, hit = 0, l2 = 0, linf = 0,
     statuses = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
   }
 end
@@ -75,7 +75,7 @@ local function add_warnings(tally, result)
 end
 
 local function keep_record(tally, record, index, label)
-  local row = { attack = tally.attack.name, index = index, label = label }
+  local row = { attack = tally.title, index = index, label = label }
   for _, column in ipairs(records.columns) do
     if row[column] == nil then row[column] = record[column] end
   end
@@ -257,6 +257,15 @@ local function watcher(watch, collector)
   end
 end
 
+-- Records of several attacks of one name are told apart by the attack's number: "pgd#2".
+local function tell_apart(tallies)
+  local count = {}
+  for _, tally in ipairs(tallies) do count[tally.title] = (count[tally.title] or 0) + 1 end
+  for i, tally in ipairs(tallies) do
+    if count[tally.title] > 1 then tally.title = ("%s#%d"):format(tally.attack.name, i) end
+  end
+end
+
 local function start(net, set, opts)
   local collector = opts.out and require("conjugate.report.collector").new(opts.examples)
   return {
@@ -310,6 +319,7 @@ function M.evaluate(net, set, attacks, opts)
   if set:size() == 0 then check.fail("evaluate", "expected at least one image in set, got none") end
   local work = start(net, set, opts)
   work.tallies = new_tallies(check_attacks(attacks))
+  tell_apart(work.tallies)
   local started = system.now()
   mode.in_eval(net, function()
     if work.guards then guards.mode("evaluate", net) end

@@ -8,22 +8,36 @@ local M = {}
 
 -- --- names --------------------------------------------------------------------------------------
 
--- An attack in a few words: name, radius, norm; and its number where that is not enough.
+local function has_radius(attack)
+  return attack.options.eps and attack.options.eps < math.huge
+end
+
+-- An attack in a few words: name, radius, norm.
 local function short_name(attack)
   local o, words = attack.options, { attack.name }
-  if o.eps and o.eps < math.huge then words[#words + 1] = ("ε = %.4g"):format(o.eps) end
-  if o.norm then words[#words + 1] = o.norm end
+  words[2] = has_radius(attack) and ("ε = %.4g"):format(o.eps) or "any distance"
+  if o.norm then words[3] = o.norm end
   return table.concat(words, ", ")
 end
 
+local function with_loss(attack)
+  local loss = attack.options.loss
+  return short_name(attack) .. (loss and ", " .. loss or "")
+end
+
+-- Names that tell attacks apart: with the loss, and at last a number, where they need it.
 local function names_of(attacks)
-  local counts, names = {}, {}
-  for i, attack in ipairs(attacks) do
-    names[i] = short_name(attack)
-    counts[names[i]] = (counts[names[i]] or 0) + 1
-  end
-  for i, name in ipairs(names) do
-    if counts[name] > 1 then names[i] = ("%d. %s"):format(i, name) end
+  local names = {}
+  for _, name_of in ipairs { short_name, with_loss, function(a, i)
+    return ("%d. %s"):format(i, with_loss(a))
+  end } do
+    local count = {}
+    for i = 1, #attacks do
+      count[names[i] or ""] = (count[names[i] or ""] or 0) + 1
+    end
+    for i, attack in ipairs(attacks) do
+      if not names[i] or count[names[i]] > 1 then names[i] = name_of(attack, i) end
+    end
   end
   return names
 end
@@ -68,31 +82,40 @@ end
 
 -- --- curves -------------------------------------------------------------------------------------
 
-local function has_radius(attack)
-  return attack.options.eps and attack.options.eps < math.huge
+-- Attacks that differ in the radius alone have the same key.
+local function radius_key(attack)
+  local o = attack.options
+  return table.concat({ attack.name, o.norm or "", o.loss or "" }, ", "):gsub(", *$", "")
 end
 
--- Accuracy against the radius, for attacks of one name and norm with several radii.
+-- Accuracy against the radius, for attacks with several radii.
 local function radius_chart(result)
-  local series, by_key = {}, {}
+  local groups, keys = {}, {}
   for _, attack in ipairs(result.attacks) do
     if has_radius(attack) then
-      local key = attack.name .. (attack.options.norm and ", " .. attack.options.norm or "")
-      if not by_key[key] then
-        by_key[key] = parts.series(key)
-        series[#series + 1] = by_key[key]
-        parts.add_share(by_key[key], 0, result.counts.ta, result.n)
+      local key = radius_key(attack)
+      if not groups[key] then
+        groups[key], keys[#keys + 1] = { counts = {}, radii = {} }, key
       end
-      parts.add_share(by_key[key], attack.options.eps, attack.counts.ra_worst, result.n)
+      local g, eps = groups[key], attack.options.eps
+      if not g.counts[eps] then g.radii[#g.radii + 1] = eps end
+      g.counts[eps] = math.min(g.counts[eps] or math.huge, attack.counts.ra_worst)
     end
   end
-  local long = {}
-  for _, s in ipairs(series) do
-    if #s.x > 2 then long[#long + 1] = s end
+  local series = {}
+  for _, key in ipairs(keys) do
+    local g = groups[key]
+    if #g.radii > 1 then
+      local s = parts.series(key)
+      table.sort(g.radii)
+      parts.add_share(s, 0, result.counts.ta, result.n)
+      for _, eps in ipairs(g.radii) do parts.add_share(s, eps, g.counts[eps], result.n) end
+      series[#series + 1] = s
+    end
   end
-  if #long == 0 then return nil end
+  if #series == 0 then return nil end
   return {
-    title = "Accuracy against the radius", series = long,
+    title = "Accuracy against the radius", series = series,
     caption = "Worst-case robust accuracy against the radius; shaded: Wilson's 95 % interval.",
     x = { label = "ε", unit = "pixel units" },
     y = { label = "RA (worst case)", unit = "%", range = { 0, 100 } },
@@ -125,11 +148,13 @@ local function trace_charts(names, collector)
   } }
 end
 
--- The distances at which an attack broke images, in rising order, and how many were right before.
-local function distances(attack, records)
-  local found, right, norm = {}, 0, attack.options.norm or "l2"
-  for _, record in ipairs(records) do
-    if record.attack == attack.name and record.pred_clean == record.label then
+-- The distances at which the attack of that number broke images, in rising order, and how many
+-- were right before. Records stand one attack after the other.
+local function distances(result, number, records, norm)
+  local found, right = {}, 0
+  for i = (number - 1) * result.n + 1, number * result.n do
+    local record = records[i]
+    if record.pred_clean == record.label then
       right = right + 1
       if record.status == "SUCCESS" then found[#found + 1] = record[norm] end
     end
@@ -138,40 +163,50 @@ local function distances(attack, records)
   return found, right
 end
 
--- Accuracy against the distance an attacker may go, from the least distances that attacks without
--- a radius found. Records know attacks by name only, so one attack of a name is shown.
-local function distance_chart(result, names, records)
-  local series, done = {}, {}
+local function distance_series(result, names, records, norm)
+  local series = {}
   for i, attack in ipairs(result.attacks) do
-    if not has_radius(attack) and not done[attack.name] then
-      done[attack.name] = true
-      local found, right = distances(attack, records)
+    local found, right = {}, 0
+    if not has_radius(attack) and (attack.options.norm or "l2") == norm then
+      found, right = distances(result, i, records, norm)
+    end
+    if #found > 0 then
       local s = parts.series(names[i], "lines")
       parts.add_share(s, 0, right, result.n)
       for k, d in ipairs(found) do parts.add_share(s, d, right - k, result.n) end
-      if #found > 0 then series[#series + 1] = s end
+      series[#series + 1] = s
     end
   end
-  if #series == 0 then return nil end
-  return {
-    title = "Accuracy against the distance", series = series,
-    caption = "Images that stay right when perturbations up to a distance are allowed, from the "
-      .. "least distance found for each image.",
-    x = { label = "distance", unit = "pixel units" },
-    y = { label = "robust accuracy", unit = "%", range = { 0, 100 } },
-  }
+  return series
+end
+
+-- Accuracy against the distance an attacker may go, from the least distances that attacks without
+-- a radius found; one chart a norm.
+local function distance_charts(result, names, records)
+  local figures = {}
+  for _, norm in ipairs { "linf", "l2", "l1" } do
+    local series = distance_series(result, names, records, norm)
+    if #series > 0 then
+      figures[#figures + 1] = {
+        title = "Accuracy against the distance", series = series,
+        caption = "Images that stay right when perturbations up to a distance are allowed, from "
+          .. "the least distance found for each image.",
+        x = { label = norm .. " distance", unit = "pixel units" },
+        y = { label = "robust accuracy", unit = "%", range = { 0, 100 } },
+      }
+    end
+  end
+  return figures
+end
+
+local function append(figures, more)
+  for _, figure in ipairs(more) do figures[#figures + 1] = figure end
 end
 
 local function curves(result, names, extra)
   local figures = { radius_chart(result) }
-  if extra.records then
-    figures[#figures + 1] = distance_chart(result, names, extra.records)
-  end
-  if extra.collector then
-    for _, figure in ipairs(trace_charts(names, extra.collector)) do
-      figures[#figures + 1] = figure
-    end
-  end
+  if extra.records then append(figures, distance_charts(result, names, extra.records)) end
+  if extra.collector then append(figures, trace_charts(names, extra.collector)) end
   return #figures > 0 and { "Curves", parts.charts(figures) } or nil
 end
 
