@@ -204,6 +204,17 @@ describe("cw2 in its box", function()
     assert.is_true(r.backwards[1] < 1200 and r.backwards[1] > 100)
   end)
 
+  it("stops where a slope is infinite", function()
+    local function root(x)
+      return cj.stack({ (x - x:detach()):sqrt():sum(2) + 2, x:sum(2) * 0 }, 2)
+    end
+    local x = cj.full({ 2, 3 }, 0.5)
+    local r = cw2 { steps = 20 } (root, x, { 0, 0 })
+    assert.same({ "NAN", "NAN" }, r.status)
+    assert.equal(x:bytes(), r.x_adv:bytes())
+    assert.same({ 1, 1 }, r.backwards)
+  end)
+
   it("says what is wrong with its options", function()
     for message, o in pairs {
       ["expected a number from 0 to 1000000000 for kappa, got -1"] = { kappa = -1 },

@@ -238,6 +238,29 @@ describe("square on models with known answers", function()
     assert.equal("dlr", targeted(net, x, y).loss)
   end)
 
+  it("stays in the ball of each sample", function()
+    local net, x, y = check_attack.network(9)
+    local radii = {}
+    for i = 1, 9 do radii[i] = 0.02 * (i - 1) end
+    for _, norm in ipairs { "linf", "l2" } do
+      local o = { eps = 1, norm = norm, queries = 30, seed = 2 }
+      local r = square(o)(net, x, y, { radii = radii })
+      for i = 1, 9 do
+        o.eps = radii[i]
+        local own = square(o)(net, x:narrow(1, i, 1), y:narrow(1, i, 1), { index = i - 1 })
+        assert.equal(own.x_adv:bytes(), r.x_adv:narrow(1, i, 1):bytes())
+        assert.equal(own.status[1], r.status[i])
+      end
+    end
+  end)
+
+  it("leaves the box when it may", function()
+    local x = cj.zeros { 1, 1, 6, 6 }
+    local model, asked = recording(constant)
+    square { eps = 0.25, queries = 3, clip_box = false } (model, x, { 0 })
+    for q = 2, 4 do assert.near(0, (asked[q]:abs() - 0.25):abs():max():item(), 0) end
+  end)
+
   it("takes samples of any sizes", function()
     local list = { { 2, 7 }, { 2, 1, 1, 1 }, { 2, 3, 2, 9 }, { 2, 2, 11, 3 }, { 2, 4, 5 } }
     for _, sizes in ipairs(list) do
@@ -324,24 +347,26 @@ describe("square in the Euclidean norm", function()
   end)
 
   it("moves the mass of one window into another, mixed with a bump", function()
-    local deltas = euclidean({ eps = 2, queries = 51, p = 0.2 }, { 1, 1, 15, 15 })
-    local apart, most = 0, { [5] = 0, [7] = 0 }
-    for q = 2, #deltas do
-      local i = q - 1
-      local side = i <= 10 and 7 or 5 -- odd, at least sqrt(.2 * 225 / 2^k)
-      local changed, zeros = 0, 0
-      local before, after = deltas[1]:reshape({ -1 }):table(), deltas[q]:reshape({ -1 }):table()
-      for e, v in ipairs(after) do
-        if math.abs(v - before[e]) > 1e-9 then changed = changed + 1 end
-        if v == 0 then zeros = zeros + 1 end
+    for channels, sizes in ipairs { { 1, 1, 15, 15 }, { 1, 2, 15, 18 } } do
+      local o = { eps = 2, queries = 51, p = 45 / (sizes[3] * sizes[4]) }
+      local deltas, apart, most = euclidean(o, sizes), 0, { [5] = 0, [7] = 0 }
+      local before = deltas[1]:reshape({ -1 }):table()
+      for q = 2, #deltas do
+        local side = q <= 11 and 7 or 5 -- odd, at least sqrt(45 / 2^k)
+        local changed, zeros = 0, 0
+        for e, v in ipairs(deltas[q]:reshape({ -1 }):table()) do
+          if math.abs(v - before[e]) > 1e-9 then changed = changed + 1 end
+          if v == 0 then zeros = zeros + 1 end
+        end
+        -- the two windows have kept their common mass: elsewhere nothing was scaled
+        local pixels = channels * side ^ 2
+        assert.is_true(changed <= 2 * pixels and zeros <= pixels)
+        most[side] = math.max(most[side], changed)
+        if zeros == pixels then apart = apart + 1 end
       end
-      -- the two windows have kept their common mass: elsewhere nothing was scaled
-      assert.is_true(changed <= 2 * side ^ 2 and zeros <= side ^ 2)
-      most[side] = math.max(most[side], changed)
-      if zeros == side ^ 2 then apart = apart + 1 end
+      assert.is_true(apart > 20)
+      assert.same({ [5] = 50 * channels, [7] = 98 * channels }, most)
     end
-    assert.is_true(apart > 20)
-    assert.same({ [5] = 50, [7] = 98 }, most)
   end)
 
   it("fills what the box has cut off the length", function()
