@@ -4,8 +4,8 @@
     python3 tests/golden/make_attacks.py
 
 Writes attacks.json beside itself. Each attack is written here once more from its paper, one sample
-at a time, with a closed Jacobian instead of automatic differentiation, and plainly: pairs of JSMA by
-brute force, projections by bisection. tests/lua/attacks/golden_spec.lua holds ours against them.
+at a time, with a closed Jacobian instead of automatic differentiation, and plainly: pairs of JSMA
+by brute force, projections by bisection. tests/lua/attacks/golden_spec.lua holds ours against them.
 
 The network is z = V tanh(W x + b) + c on images [1, 3, 4] with 5 classes: smooth, so that nothing
 jumps by rounding but signs. Weights and images follow from their names by `numbers` of
@@ -46,7 +46,7 @@ class Network:
 NET = Network()
 
 
-# --- losses to climb: value and slopes by logit --------------------------------------------------
+# --- losses to climb: value and slopes by logit ------------------------------------------------
 
 def cross_entropy(z, y):
     e = np.exp(z - z.max())
@@ -85,7 +85,7 @@ def reached(x, y, target):
     return NET.pred(x) != y if target is None else NET.pred(x) == target
 
 
-# --- norms, steps and projections ------------------------------------------------------------------
+# --- norms, steps and projections --------------------------------------------------------------
 
 ORDER = {"linf": np.inf, "l2": 2, "l1": 1}
 DUAL = {"linf": 1, "l2": 2, "l1": np.inf}
@@ -150,7 +150,7 @@ def onto_plane(x, w, c, norm):
     return np.sign(w) * np.minimum(reach * gain, room)
 
 
-# --- attacks: (x, y, target, options) -> x_adv -----------------------------------------------------
+# --- attacks: (x, y, target, options) -> x_adv -------------------------------------------------
 
 def fgsm(x, y, target, eps, norm="linf", raw=False):
     g = climb(x, y, target, "ce")[1]
@@ -241,7 +241,9 @@ def fabt(x, y, target, norm, steps, targets=9):
 
 
 def jsma(x, y, target, theta=1, gamma=0.145):
+    """The first success, or the point of highest loss."""
     point, free = x.copy(), [i for i in range(D) if (x[i] < 1 if theta > 0 else x[i] > 0)]
+    path = [x]
     for _ in range(int(gamma * D / 2)):
         if NET.pred(point) == target or len(free) < 2:
             break
@@ -259,7 +261,8 @@ def jsma(x, y, target, theta=1, gamma=0.145):
         for i in best[1:]:
             point[i] = np.clip(point[i] + theta, 0, 1)
             free.remove(i)
-    return point
+        path.append(point.copy())
+    return max(path, key=lambda v: (NET.pred(v) == target, climb(v, y, target, "ce")[0]))
 
 
 def adam(slope, steps, lr):
@@ -304,22 +307,45 @@ def cw2(x, y, target, steps, csteps, lr, c0, kappa=0, abort=False):
     return x if best is None else best
 
 
-def toward_plane(x, w, b):
-    """SparseFool's LinearSolver: the steepest coordinates, each to its bound, until past b."""
+def deepfool_free(x, y, overshoot=0.02, stab=1e-4):
+    """DeepFool's way r without the overshoot, outside of the box too, and the class found."""
+    r, found = np.zeros(D), y
+    while found == y:
+        f, w = nearest_plane(x + r, y, [k for k in range(CLASSES) if k != y], "l2")
+        r = r + (abs(f) / np.linalg.norm(w) + stab) * steepest(w, "l2")
+        found = NET.pred(x + (1 + overshoot) * r)
+    return r, found
+
+
+def over_plane(x, w, beyond):
+    """From x to where <w, x - beyond> changes sign, one element at a time."""
     x, unused = x.copy(), list(range(D))
-    f = w @ (x - b)
+    f = w @ (x - beyond)
     side = np.sign(f)
     while np.sign(f) == side and unused:
         i = max(unused, key=lambda k: (abs(w[k]), -k))
-        step = max((abs(f + 0.001 * side)) / abs(w[i]), 1e-4)
-        x[i] = np.clip(x[i] - side * np.sign(w[i]) * step, 0, 1)
+        way = max(abs(f + 0.001 * side) / abs(w[i]), 1e-4)
+        x[i] = np.clip(x[i] + way * np.sign(w[i]), 0, 1)
         unused.remove(i)
-        f = w @ (x - b)
+        f = w @ (x - beyond)
+    return x
+
+
+def sparsefool(x, y, target, **options):
+    point = x
+    for _ in range(20):
+        r, found = deepfool_free(point, y)
+        j = NET.jacobian(point + r)
+        w = (j[found] - j[y]) / np.linalg.norm(j[found] - j[y])
+        point = over_plane(point, w, point + options["lambda"] * r)
+        for candidate in (np.clip(x + 1.02 * (point - x), 0, 1), point):
+            if NET.pred(candidate) != y:
+                return candidate
     return x
 
 
 ATTACKS = {f.__name__: f for f in (
-    fgsm, fgm, ofgsm, pgd, bim, ill, deepfool, fab, fabt, jsma, cw2)}
+    fgsm, fgm, ofgsm, pgd, bim, ill, deepfool, fab, fabt, jsma, cw2, sparsefool)}
 
 EPS = 0.15
 STEPS = {"eps": EPS, "alpha": 0.03, "steps": 12}
@@ -339,11 +365,18 @@ CASES = [
     ("pgd", {"eps": 0.9, "alpha": 0.2, "steps": 12, "norm": "l1"}, None),
     ("bim", {"eps": 8 / 255}, None),
     ("ill", STEPS, None),
+    *(("deepfool", {"norm": norm}, None) for norm in ORDER),
+    *(("fab", {"norm": norm, "steps": 20}, None) for norm in ORDER),
+    *(("fabt", {"norm": norm, "steps": 20}, None) for norm in ORDER),
+    ("jsma", {"theta": 1, "gamma": 1}, "next"),
+    ("jsma", {"theta": 0.3, "gamma": 1}, "next"),
+    ("jsma", {"theta": 0.4, "gamma": 0.5}, "next"),
+    ("jsma", {"theta": -0.4, "gamma": 1}, "next"),
+    ("jsma", {"theta": -1, "gamma": 1}, "next"),
     ("cw2", {**CW2, "c0": 0.01, "csteps": 6}, None),
     ("cw2", {**CW2, "c0": 0.5, "csteps": 4, "kappa": 0.1}, "next"),
-    # the last points, as jsma() gives them, are those of highest loss, which FAIL returns
-    ("jsma", {"gamma": 1, "theta": 0.3}, "next"),
-    ("jsma", {"gamma": 1, "theta": -0.4}, "next"),
+    ("sparsefool", {"lambda": 1}, None),
+    ("sparsefool", {"lambda": 3}, None),
 ]
 
 
