@@ -2,10 +2,17 @@
 local cj = require "conjugate"
 
 local budgets = {
+  apgd = { steps = 6 },
+  apgdt = { steps = 6 },
+  cw2 = { csteps = 3, steps = 20, lr = 0.05, c0 = 0.1 },
+  fab = { steps = 6 },
+  fabt = { steps = 6 },
   follow = { conjugate = "sign" },
   ifa = { steps = 3, clip = "box" },
-  onepixel = { pop = 8, gens = 2 },
+  minimum = { tries = 4 },
+  onepixel = { pop = 8, gens = 4 },
   square = { queries = 20 },
+  su_linf = { tries = 4, steps = 5 },
 }
 
 --- @tparam string name attack

@@ -94,6 +94,23 @@ function M.feasible(r, x, norm, eps, low, high)
   end
 end
 
+--- The record says what the model says of x, x_adv and the labels y (a list).
+function M.truthful(r, model, x, y)
+  local pred = model(r.x_adv):predict():table()
+  assert.same(model(x):predict():table(), r.pred_clean)
+  assert.same(pred, r.pred_adv)
+  assert.same(y, r.label)
+  local counts = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 }
+  for i = 1, r.n do
+    local target = r.target[i] >= 0 and r.target[i]
+    local hit = target and pred[i] == target or not target and pred[i] ~= y[i]
+    if r.status[i] ~= "ALREADY" then assert.equal(hit and "SUCCESS" or "FAIL", r.status[i]) end
+    if pred[i] ~= y[i] then assert.is_true(r.broken[i]) end
+    counts[r.status[i]] = counts[r.status[i]] + 1
+  end
+  assert.same(counts, r.counts)
+end
+
 -- --- the laws -----------------------------------------------------------------------------------
 
 local laws = {}
@@ -262,28 +279,12 @@ function laws.ignores_what_softmax_ignores(spec)
   end
 end
 
-local function check_verdicts(r, clean, pred, y)
-  assert.same(clean, r.pred_clean)
-  assert.same(pred, r.pred_adv)
-  assert.same(y, r.label)
-  local counts = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 }
-  for i = 1, r.n do
-    local target = r.target[i] >= 0 and r.target[i]
-    local hit = target and pred[i] == target or not target and pred[i] ~= y[i]
-    if r.status[i] ~= "ALREADY" then assert.equal(hit and "SUCCESS" or "FAIL", r.status[i]) end
-    if pred[i] ~= y[i] then assert.is_true(r.broken[i]) end
-    counts[r.status[i]] = counts[r.status[i]] + 1
-  end
-  assert.same(counts, r.counts)
-end
-
 -- 6. The verdict is what a fresh pass over x_adv says.
 function laws.tells_the_truth(spec)
   local net, x, y = M.network(9)
   net:eval()
   for _, model in ipairs { eager(net), assert(cj.compile(net, x)) } do
-    local r = spec.attack(model, x, y)
-    check_verdicts(r, model(x):predict():table(), model(r.x_adv):predict():table(), y:table())
+    M.truthful(spec.attack(model, x, y), model, x, y:table())
   end
 end
 
