@@ -112,12 +112,13 @@ local function warnings_of(study)
   if study.mixes then
     list[1] = "the direction of a sample depends on the others of its batch"
   end
+  local zeros, gradients = 0, 0
   for _, c in ipairs(study.costs) do
-    local share = c.backwards > 0 and 100 * c.zeros / c.backwards or 0
-    if share >= MANY_ZEROS then
-      list[#list + 1] = ("%s: %.2f %% of the gradients were zero everywhere; cj.battery looks for "
-        .. "masked gradients"):format(c.name, share)
-    end
+    zeros, gradients = zeros + c.zeros, gradients + c.backwards
+  end
+  if gradients > 0 and 100 * zeros / gradients >= MANY_ZEROS then
+    list[#list + 1] = ("%.2f %% of the gradients were zero everywhere, so success may be too low; "
+      .. "cj.battery looks for masked gradients"):format(100 * zeros / gradients)
   end
   if study.right == 0 then list[#list + 1] = "the model gets none of the samples right" end
   return list

@@ -32,7 +32,7 @@ h2{margin:2.6rem 0 .7rem;font-size:1.15rem;font-weight:600}
 p{margin:.5rem 0;max-width:46rem}
 .lead{color:var(--quiet)}
 .scroll{overflow-x:auto}
-.charts+.scroll,figure+figure{margin-top:1.6rem}
+.charts+.scroll,section>figure+figure{margin-top:1.6rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.34rem .9rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 th:first-child,td:first-child{padding-left:0}

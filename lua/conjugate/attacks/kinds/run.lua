@@ -84,6 +84,10 @@ end
 
 local function warn_about(attack, r, loop, quiet)
   for _, text in ipairs(attack.warnings) do r.warnings[#r.warnings + 1] = text end
+  if r:zero_gradients() == 100 then
+    r.warnings[#r.warnings + 1] = "every gradient was zero, so there was no way to follow; "
+      .. "cj.battery looks for masked gradients"
+  end
   if r.n > 0 and r.report.probabilities == r.n then
     r.warnings[#r.warnings + 1] = "the model gives probabilities where logits are expected"
   end
