@@ -7,7 +7,8 @@
 -- `min(g(x0) / L, R)`, the untargeted score of the image the least of its classes. Images that are
 -- not classified correctly have no score.
 --
--- It is an estimate, not a bound: a model that masks its gradients gets a high score.
+-- Where the maxima do not tell an end (flags of `conjugate.metrics.weibull`), L is the largest of
+-- them. CLEVER is an estimate, not a bound: a model that masks its gradients gets a high score.
 -- @module conjugate.metrics.clever
 -- @source Weng et al., ICLR 2018, sections 3 and 4, algorithm 1
 local cj = require "conjugate"
@@ -32,7 +33,8 @@ local OPTIONS = {
   norm = { "string|number", "l2" }, radius = { "number" }, batches = { "integer", 500 },
   samples = { "integer", 1024 }, target = { "integer|string|tensor|table" },
   labels = { "tensor|table" }, bounds = { "table", { 0, 1 } }, index = { "integer", 0 },
-  seed = { "integer" }, maxima = false, guards = true, quiet = { "boolean" },
+  seed = { "integer" }, maxima = false, unbounded = { "string", "max" }, guards = true,
+  quiet = { "boolean" },
 }
 
 local function read_options(opts)
@@ -48,6 +50,7 @@ local function read_options(opts)
   check.integer("clever", "batches", o.batches, 1, SPACING)
   check.integer("clever", "samples", o.samples, 1, 1000000)
   check.integer("clever", "index", o.index, 0, 2 ^ 32)
+  check.one_of("clever", "unbounded", o.unbounded, { "max", "location" })
   o.seed = check.integer("clever", "seed", o.seed or core.random_state(), 0)
   o.low, o.high = check.number("clever", "bounds[1]", o.bounds[1]),
     check.number("clever", "bounds[2]", o.bounds[2], o.bounds[1])
@@ -128,7 +131,7 @@ end
 local function class_result(o, image, k, rows, from)
   local maxima = {}
   for b = 1, o.batches do maxima[b] = rows[from + b][k + 1] end
-  local fit = weibull.fit(maxima)
+  local fit = weibull.fit(maxima, o.unbounded)
   local margin = image.logits[image.label + 1] - image.logits[k + 1]
   return {
     class = k, margin = margin, lipschitz = fit.end_point, fit = fit, flag = fit.flag,
@@ -277,15 +280,15 @@ end
 --   `batches` (500), `samples` (1024, points of a batch), `target` ("all"; or one of a kind:
 --   "random", "least", "second", a label, labels of the images), `labels` (of a tensor's images;
 --   without them the predictions count as right), `bounds` ({ 0, 1 }), `seed` (that of cj.seed),
---   `index` (number of the first image, 0), `maxima` (false: keep the maxima), `guards` (true),
---   `quiet`
+--   `index` (number of the first image, 0), `maxima` (false: keep the maxima), `unbounded` ("max";
+--   see `conjugate.metrics.weibull`), `guards` (true), `quiet`
 -- @treturn table `mean`, `standard_error`, `interval` (95 %) of the scores, all nil when no image
 --   has one; `per_pixel` (mean / `elements` of an image); `kinds`: means of the targets "random",
 --   "least", "second", when all classes were sampled; `n`, `used`, `skipped` (not classified
---   correctly), `nan` (gradients were); `fits`, `degenerate` (how many); `forwards`, `backwards`,
---   `seconds`; and `images`, a list of { index, label, predicted, correct, logits, score, nearest
---   (class), target, kinds, flag, classes = list of { class, margin, lipschitz, score, flag, fit
---   (see `conjugate.metrics.weibull`), maxima } }. print shows a summary.
+--   correctly), `nan` (gradients were); `fits`, and how many were `degenerate` or `unbounded`;
+--   `forwards`, `backwards`, `seconds`; and `images`, a list of { index, label, predicted, correct,
+--   logits, score, nearest (class), target, kinds, flag, classes = list of { class, margin,
+--   lipschitz, score, flag, fit (see `conjugate.metrics.weibull`), maxima } }. print shows a summary
 -- @raise wrong arguments; pixels outside [0, 1]; probabilities in place of logits
 -- @usage print(cj.clever(net, test:take(100), { batches = 10, samples = 256 }))
 function M.clever(model, source, opts)

@@ -13,6 +13,7 @@ local M = {}
 
 -- The scan over u = ln((a - max) / (max - min)).
 local LOWEST, HIGHEST, POINTS = math.log(1e-6), math.log(1e3), 91
+local LARGEST = 0.999 * math.exp(HIGHEST)
 local GOLDEN = (math.sqrt(5) - 1) / 2
 local TOO_NARROW, UNLIKELY = 1e-12, 0.001
 
@@ -132,17 +133,24 @@ end
 
 --- Fits the distribution to a sample of maxima.
 --
--- When the sample has no spread (max - min below 1e-12 of the largest magnitude, or an infinite
--- value), or the Kolmogorov-Smirnov p value is below 0.001, the flag is set and `end_point` is the
--- sample's maximum. The p value is that of a distribution known beforehand; the fit being made to
--- the same sample, it is on the high side.
+-- Three samples have no end that could be told from them; then `flag` is set and `end_point` is the
+-- sample's maximum. "DEGENERATE": there is no spread (max - min below 1e-12 of the largest
+-- magnitude, or an infinite value), or the Kolmogorov-Smirnov p value is below 0.001; that value is
+-- for a distribution known beforehand and so, the fit being made to the same sample, on the high
+-- side. "UNBOUNDED": the likelihood rises up to the end of the scan, a thousand times the spread
+-- above the sample, where the distribution is as good as Gumbel's, which has no end. A third of the
+-- samples of ten maxima from a small network are such, and the end of the scan, of which `location`
+-- would be made, says nothing about them.
 -- @tparam {number,...} values the maxima, in any order
+-- @string[opt="max"] unbounded what `end_point` is where the likelihood has no maximum: "max", or
+--   "location", the end of the scan
 -- @treturn table n, max, min; end_point (the estimate of the distribution's end: `location`, or
---   `max` when degenerate); flag ("DEGENERATE" or nil); and unless there is no spread: location
---   (a), scale (b), shape (c >= 1), log_likelihood, ks (distance), p
+--   `max` when flagged); flag ("DEGENERATE", "UNBOUNDED" or nil); and unless there is no spread:
+--   location (a), scale (b), shape (c >= 1), log_likelihood, ks (distance), p
 -- @raise "weibull: expected at least one value, got none"
-function M.fit(values)
+function M.fit(values, unbounded)
   local y = checked(values)
+  check.one_of("weibull", "unbounded", unbounded or "max", { "max", "location" })
   local n, low, high = #y, y[1], y[#y]
   local result = { n = n, min = low, max = high, end_point = high, flag = "DEGENERATE" }
   local range = high - low
@@ -158,7 +166,9 @@ function M.fit(values)
   result.log_likelihood = fit.log_likelihood - n * math.log(range)
   result.ks = distance(y, result)
   result.p = M.kolmogorov(result.ks, n)
-  if result.p >= UNLIKELY then result.end_point, result.flag = result.location, nil end
+  if result.p < UNLIKELY then return result end
+  result.flag = fit.gap > LARGEST and "UNBOUNDED" or nil
+  if not result.flag or unbounded == "location" then result.end_point = result.location end
   return result
 end
 

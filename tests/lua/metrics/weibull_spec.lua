@@ -95,6 +95,21 @@ describe("the fit of a reverse Weibull distribution", function()
     assert.equal(fit.max, fit.end_point)
   end)
 
+  it("takes the maximum, flagged, of samples whose likelihood finds no end", function()
+    local list = {} -- quantiles of Frechet's distribution, which has a heavier tail than Gumbel's
+    for i = 1, 60 do list[i] = (-math.log((i - 0.5) / 60)) ^ -0.2 end
+    local fit = weibull.fit(list)
+    assert.equal("UNBOUNDED", fit.flag)
+    assert.equal(fit.max, fit.end_point)
+    assert.near(fit.max + 1e3 * (fit.max - fit.min), fit.location, 1e-3)
+    local literal = weibull.fit(list, "location")
+    assert.equal("UNBOUNDED", literal.flag)
+    assert.equal(fit.location, literal.end_point)
+    for _, shape in ipairs { 1, 2, 5, 10 } do
+      assert.is_nil(weibull.fit(quantiles(shape, 200)).flag)
+    end
+  end)
+
   it("knows Kolmogorov's distribution", function()
     -- critical values of the limit: 1.3581 (5 %), 1.6276 (1 %), 1.9495 (0.1 %)
     local n = 1e8
@@ -110,5 +125,6 @@ describe("the fit of a reverse Weibull distribution", function()
     misuse.raises("weibull: expected at least one value, got none", weibull.fit, {})
     misuse.raises("weibull: expected a number for values[2]", weibull.fit, { 1, 0 / 0 })
     misuse.raises("weibull: expected a table for values, got 3", weibull.fit, 3)
+    misuse.raises('weibull: expected one of "max", "location"', weibull.fit, { 1, 2 }, "mean")
   end)
 end)

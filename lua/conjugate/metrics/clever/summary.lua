@@ -25,7 +25,8 @@ local function add_counts(r, image)
   r[field] = r[field] + 1
   for _, entry in ipairs(image.classes or {}) do
     r.fits = r.fits + 1
-    if entry.flag then r.degenerate = r.degenerate + 1 end
+    local flag = entry.flag and entry.flag:lower()
+    if flag then r[flag] = r[flag] + 1 end
   end
 end
 
@@ -39,7 +40,8 @@ local function text_of(r)
   end
   line(r.kinds and "untargeted" or "targeted", r.mean and r)
   for _, kind in ipairs(r.kinds and M.kinds or {}) do line(kind, r.kinds[kind]) end
-  lines[#lines + 1] = ("  %d of %d fits degenerate"):format(r.degenerate, r.fits)
+  lines[#lines + 1] = ("  %d fits, of which %d degenerate and %d unbounded"):format(r.fits,
+    r.degenerate, r.unbounded)
   return table.concat(lines, "\n")
 end
 
@@ -54,6 +56,7 @@ function M.new(work)
   local r = {
     norm = o.norm, radius = o.radius, batches = o.batches, samples = o.samples, seed = o.seed,
     n = #images, used = 0, skipped = 0, nan = 0, fits = 0, degenerate = 0,
+    unbounded = 0,
     elements = work.elements, forwards = work.forwards, backwards = work.backwards, images = images,
   }
   for _, image in ipairs(images) do add_counts(r, image) end
