@@ -1,6 +1,7 @@
 --- Metrics on inputs whose values are known.
 -- @module conjugate.selftest.metrics
 local cj = require "conjugate"
+local golden = require "conjugate.selftest.golden"
 
 local SPECTRUM = 1e-6 -- spectra are computed in float32
 
@@ -48,8 +49,8 @@ local function check_frequency(report)
 end
 
 local function check_weibull(report)
-  local golden = { { 2, 1.9828, 0.9918, 9.9932 }, { 3, 2.9701, 0.9899, 9.9906 } }
-  for _, values in ipairs(golden) do
+  local fits = { { 2, 1.9828, 0.9918, 9.9932 }, { 3, 2.9701, 0.9899, 9.9906 } }
+  for _, values in ipairs(fits) do
     local shape = values[1]
     local maxima = {}
     for i = 1, 500 do maxima[i] = 10 - (-math.log((i - 0.5) / 500)) ^ (1 / shape) end
@@ -72,7 +73,19 @@ local function check_pareto(report)
   report("offset of a Pareto frontier", fit.B, 2, 1e-9)
 end
 
+-- On an affine model every gradient is the same, and the score is the least distance.
+local function check_clever(report)
+  local model, x = golden.models.plane "float64"
+  for _, case in ipairs { { "l2", 0.1229837 }, { "linf", 0.0625 }, { "l1", 0.1833333 } } do
+    local r = cj.clever(model, x, {
+      norm = case[1], radius = 1, batches = 3, samples = 3, labels = { 0 }, quiet = true, seed = 1,
+    })
+    report(("CLEVER of the golden model, %s"):format(case[1]), r.mean, case[2], 1e-7)
+  end
+end
+
 return function(report)
+  check_clever(report)
   check_frequency(report)
   check_weibull(report)
   check_pareto(report)

@@ -141,6 +141,9 @@ local broken = {
   },
   gains_from_a_larger_budget = {
     ["grows weaker"] = misled(function(o) o.eps = 0.3 - o.eps end),
+    ["loses what it had"] = spoiled(function(r, _, _, _, _, o)
+      if o.restarts == 2 then table.insert(r.broken, table.remove(r.broken, 1)) end
+    end),
   },
   leaves_wrong_samples_alone = {
     ["attacks all"] = misled(function(o) o.paper = true end),
@@ -184,7 +187,10 @@ local broken_nearest = {
 local function check_bites(name, make, more)
   local spec = {
     make = make, ball = "linf", steps = true, losses = true, options = { eps = 0.06 },
-    monotone = { { eps = 0.02 }, { eps = 0.1 }, { eps = 0.28 } },
+    monotone = {
+      { { eps = 0.02 }, { eps = 0.1 }, { eps = 0.28 } },
+      { { restarts = 1 }, { random = true, restarts = 2 } },
+    },
   }
   for key, v in pairs(more or {}) do spec[key] = v end
   local ok, message = pcall(check_attack.law, name, spec)
