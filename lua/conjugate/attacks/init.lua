@@ -9,7 +9,7 @@ local M = {}
 -- The attacks, in the order they are listed.
 local names = {
   "fgsm", "fgm", "ofgsm", "target1", "pgd", "bim", "ill", "ifa",
-  "apgd", "apgdt",
+  "apgd", "apgdt", "autoattack",
   "deepfool",
   "fab", "fabt",
   "jsma", "onepixel", "sparsefool",

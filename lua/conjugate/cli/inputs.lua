@@ -74,6 +74,9 @@ function M.attacks(options)
     local given, message = M.attack_options(options)
     if not given then return nil, message end
     given.seed = given.seed or options.seed
+    if options.out and maker.defaults and maker.defaults.out then -- a long attack keeps a journal
+      given.out = ("%s/%s%s"):format(options.out, name, i > 1 and "-" .. i or "")
+    end
     list[i] = maker(given)
   end
   return list

@@ -37,7 +37,7 @@ local function fresh_tally(attack, number)
   return {
     attack = attack, number = number, title = attack.name, records = {}, warnings = {},
     held = {}, paper = 0, worst = 0, right = 0, zeros = 0, steps = 0, masked = 0, seconds = 0,
-    forwards = 0, backwards = 0, hit = 0, l2 = 0, linf = 0,
+    forwards = 0, backwards = 0, hit = 0, l2 = 0, linf = 0, found = {},
     statuses = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 },
   }
 end
@@ -65,7 +65,19 @@ local function count_sample(tally, record, label, held)
   return paper, worst
 end
 
+-- What an attack can only judge over all samples, see the `flags` of its description.
+local function flags_of(attack)
+  return attack.settings and attack.family and attack.family.description.flags
+end
+
+local function add_found(tally, found)
+  for key, v in pairs(found) do
+    tally.found[key] = key == "classes" and v or (tally.found[key] or 0) + v
+  end
+end
+
 local function add_warnings(tally, result)
+  if flags_of(tally.attack) then return add_found(tally, result.found) end
   for _, text in ipairs(result.warnings or {}) do
     if not tally.warnings[text] then
       tally.warnings[text] = true
@@ -92,11 +104,13 @@ local function all_records(work)
 end
 
 -- Attacks one batch with one attack. `first` is the index of its first sample, from 1.
-local function attack_batch(work, tally, batch)
-  local started = system.now()
+local function attack_batch(work, tally, batch, bar)
+  local started, opts = system.now(), { index = batch.first - 1, paper = true, quiet = true }
   local model = tally.attack.family and work.model or work.net -- others may look into the network
-  local result = tally.attack(model, batch.x, batch.y,
-    { index = batch.first - 1, paper = true, quiet = true })
+  if flags_of(tally.attack) then -- a long attack
+    opts.progress = function(share, text) bar:update(work.n + share * #batch.labels, text) end
+  end
+  local result = tally.attack(model, batch.x, batch.y, opts)
   for i, record in ipairs(result.records) do
     local held = not tally.below or tally.below.held[i]
     local paper, worst = count_sample(tally, record, batch.labels[i], held)
@@ -147,7 +161,7 @@ local function gather(work)
   for x, y in cj.data.batches(work.set, { batch = work.batch }) do
     if work.n == 0 then work.model = plans.model(work.net, x, #work.tallies > 0) end
     local batch = clean_batch(work, x, y, work.n + 1)
-    for _, tally in ipairs(work.tallies) do attack_batch(work, tally, batch) end
+    for _, tally in ipairs(work.tallies) do attack_batch(work, tally, batch, bar) end
     work.n = work.n + #batch.labels
     work.clean = work.clean + count_true(batch.right)
     work.paper = work.paper + count_true(batch.paper)
@@ -189,7 +203,8 @@ local function attack_result(tally, n)
 end
 
 local function warnings_of(result, tally, row)
-  for _, text in ipairs(tally.warnings) do
+  local flags = flags_of(tally.attack)
+  for _, text in ipairs(flags and flags(tally.attack, tally.found) or tally.warnings) do
     result.warnings[#result.warnings + 1] = ("%s: %s"):format(row.name, text)
   end
   if row.zero_gradients and row.zero_gradients >= MANY_ZEROS then

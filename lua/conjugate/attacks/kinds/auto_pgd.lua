@@ -42,19 +42,20 @@ function M.settings(o, name, targets)
   }
 end
 
--- What the method gives besides the record: whether the first gradient was zero everywhere, and the
--- number of the run that succeeded.
+-- What the method gives besides the record.
 local function read_extra(r)
-  local zeros = 0
-  r.run = {}
+  local any = false
+  r.run, r.zero_start = {}, {}
   for i, pair in ipairs(r.n > 0 and r.extra:table() or {}) do
-    zeros, r.run[i] = zeros + pair[1], pair[2]
+    r.zero_start[i], r.run[i] = pair[1] == 1, pair[2]
+    any = any or r.zero_start[i]
   end
-  return zeros
+  return any
 end
 
 --- Runs the attack. The result has besides `run`: for each sample the number of the run (restarts
--- of the first target, then of the second ...) whose point is returned as a success, or 0.
+-- of the first target, then of the second ...) whose point is returned as a success, or 0; and
+-- `zero_start`: whether the first gradient was zero everywhere.
 -- @tparam table attack the attack
 -- @param model x -> logits
 -- @tparam Tensor x inputs
@@ -63,14 +64,12 @@ end
 -- @treturn table result
 function M.call(attack, model, x, y, opts)
   local r = run(attack, model, x, y, opts)
-  local zeros, quiet = read_extra(r), opts and opts.quiet
+  if not read_extra(r) then return r end
+  local quiet = opts and opts.quiet
   if quiet == nil then quiet = attack.options.quiet end
-  if zeros > 0 then
-    local text = ("the gradient was zero everywhere at the start for %d of %d samples"):format(
-      zeros, r.n)
-    r.warnings[#r.warnings + 1] = text
-    options.warn(attack.name, text, quiet)
-  end
+  local text = "the gradient was zero everywhere at the start of some samples"
+  r.warnings[#r.warnings + 1] = text
+  options.warn(attack.name, text, quiet)
   return r
 end
 
