@@ -14,6 +14,16 @@ static double l2_norm(int64_t n, const void *v) {
   return sqrt(sum_squares(n, v));
 }
 
+/* ||v||_2 of numbers that are not rounded to the stored type yet. */
+static double length_of(int64_t n, const double *v) {
+  double part[CJ_PARTS] = {0};
+  int64_t i = 0;
+  for (; i + CJ_PARTS <= n; i += CJ_PARTS)
+    for (int p = 0; p < CJ_PARTS; p++) part[p] += v[i + p] * v[i + p];
+  for (; i < n; i++) part[i % CJ_PARTS] += v[i] * v[i];
+  return sqrt(fold_parts(part));
+}
+
 /* ||x - x0||_2 of the stored values. */
 static double distance(int64_t n, const real *x0, const real *x) {
   double part[CJ_PARTS] = {0};
@@ -40,13 +50,12 @@ static void l2_move(const cj_ball *b, int64_t n, double length, const void *d_, 
                     const void *x_, void *out_, void *scratch) {
   const real *d = d_, *x0 = x0_, *x = x_;
   real *out = out_;
-  double *v = scratch, part[CJ_PARTS] = {0};
+  double *v = scratch;
   for (int64_t i = 0; i < n; i++) {
     const double moved = d ? (double)x[i] + length * (double)d[i] : (double)x[i];
     v[i] = moved - (double)x0[i];
   }
-  for (int64_t i = 0; i < n; i++) part[i % CJ_PARTS] += v[i] * v[i];
-  const double norm = sqrt(fold_parts(part));
+  const double norm = length_of(n, v);
   double scale = norm > b->eps ? b->eps / norm : 1;
   scale_into(b, n, scale, x0, v, out);
   if (isinf(b->eps)) return;
@@ -64,14 +73,11 @@ static void l2_start(const cj_ball *b, const cj_start_key *key, int64_t n, const
   const cj_stream s = cj_stream_open(key->seed, "attack.start", key->sample);
   const cj_stream radius = cj_stream_open(key->seed, "attack.radius", key->sample);
   const uint64_t base = key->restart << 40;
-  double *v = scratch, part[CJ_PARTS] = {0};
-  for (int64_t i = 0; i < n; i++) {
-    v[i] = cj_stream_normal(&s, base + (uint64_t)i);
-    part[i % CJ_PARTS] += v[i] * v[i];
-  }
+  double *v = scratch;
+  for (int64_t i = 0; i < n; i++) v[i] = cj_stream_normal(&s, base + (uint64_t)i);
   const double u = cj_stream_uniform(&radius, key->restart);
   const double length = b->eps * pow(u, 1.0 / (double)(n > 0 ? n : 1));
-  scale_into(b, n, length / fmax(sqrt(fold_parts(part)), 1e-300), x0_, v, out_);
+  scale_into(b, n, length / fmax(length_of(n, v), 1e-300), x0_, v, out_);
 }
 
 CJ_PROJECTIONS(l2) = {{"l2", l2_norm, l2_move, l2_start, sizeof(double)}, {0}};

@@ -261,6 +261,14 @@ describe("square on models with known answers", function()
     for q = 2, 4 do assert.near(0, (asked[q]:abs() - 0.25):abs():max():item(), 0) end
   end)
 
+  it("spends its queries where the box leaves one point only", function()
+    local x = cj.full({ 1, 1, 4, 4 }, 0.5)
+    for _, norm in ipairs { "linf", "l2" } do
+      local r = square { eps = 1, norm = norm, queries = 9, bounds = { 0.5, 0.5 } }
+      assert.same({ 11 }, r(constant, x, { 0 }).forwards)
+    end
+  end)
+
   it("takes samples of any sizes", function()
     local list = { { 2, 7 }, { 2, 1, 1, 1 }, { 2, 3, 2, 9 }, { 2, 2, 11, 3 }, { 2, 4, 5 } }
     for _, sizes in ipairs(list) do
