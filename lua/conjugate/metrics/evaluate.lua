@@ -18,6 +18,7 @@ local progress = require "conjugate.run.progress"
 local records = require "conjugate.metrics.records"
 local report = require "conjugate.metrics.report"
 local several = require "conjugate.attacks.kinds.several"
+local stages = require "conjugate.metrics.stages"
 local system = require "conjugate.run.system"
 local wilson = require "conjugate.metrics.wilson"
 
@@ -120,6 +121,7 @@ local function attack_batch(work, tally, batch, bar)
     if work.keep then keep_record(tally, record, batch.first + i - 1, batch.labels[i]) end
   end
   tally.seconds = tally.seconds + (system.now() - started)
+  tally.stages = stages.add(tally.stages, result)
   add_warnings(tally, result)
   if work.watch then work.watch(tally.attack, result, batch.x, batch.first, tally.number) end
 end
@@ -188,7 +190,7 @@ local function attack_result(tally, n)
   local result = {
     name = tally.attack.name, options = options, n = n,
     seconds = tally.seconds, forwards = tally.forwards, backwards = tally.backwards,
-    statuses = tally.statuses,
+    statuses = tally.statuses, stages = stages.list(tally.stages, n),
     counts = { ra_paper = tally.paper, ra_worst = tally.worst },
   }
   share(result, "ra_paper", tally.paper, n)
@@ -321,8 +323,8 @@ end
 -- @treturn table ta, ra_paper, ra_worst (percent), each with NAME_interval = { low, high } (Wilson,
 -- 95 %) and its count in `counts`; n, seconds, data, attacks = list of { name, options, ra_paper,
 -- ra_worst, success_rate (percent of the correctly classified), zero_gradients (percent), mean_l2,
--- mean_linf (over successes), statuses, forwards, backwards, seconds }; warnings (texts). print
--- shows it as a table.
+-- mean_linf (over successes), statuses, stages (of AutoAttack; see conjugate.metrics.stages),
+-- forwards, backwards, seconds }; warnings (texts). print shows it as a table.
 -- @raise wrong arguments; the guards; what an attack raises
 -- @usage print(cj.evaluate(net, test, { cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = 4 } }))
 function M.evaluate(net, set, attacks, opts)

@@ -45,6 +45,10 @@ local function attack_rows(lines, attack)
     lines[#lines + 1] = row("  " .. M.names[key], attack[key], attack[key .. "_interval"],
       attack.counts[key], attack.n)
   end
+  for _, stage in ipairs(attack.stages or {}) do
+    lines[#lines + 1] = row("    after " .. stage.name, stage.ra, stage.ra_interval, stage.robust,
+      attack.n)
+  end
   local facts = {}
   if attack.success_rate then
     facts[#facts + 1] = ("success rate %.2f %% of the correct"):format(attack.success_rate)

@@ -2,6 +2,7 @@
 -- @module conjugate.report.attack
 local page = require "conjugate.report.page"
 local parts = require "conjugate.report.parts"
+local stages = require "conjugate.metrics.stages"
 
 local M = {}
 
@@ -93,6 +94,10 @@ function M.page(result, extra)
     forwards, backwards = forwards + result.forwards[i], backwards + result.backwards[i]
   end
   local sections = { { "Outcome", result.n > 0 and outcome(result) or "There are no samples." } }
+  local counts = stages.add(nil, result)
+  if counts then
+    sections[#sections + 1] = { "Part by part", parts.stages(stages.list(counts, result.n)) }
+  end
   sections[#sections + 1] = trace_charts(result)
   sections[#sections + 1] = pictures(result, extra and extra.x)
   sections[#sections + 1] = { "Samples", samples(result) }

@@ -264,6 +264,11 @@ function M.page(result, extra)
   local names = names_of(result.attacks)
   local sections = { { "Accuracy", accuracies(result, names) } }
   if #result.attacks > 0 then
+    for i, attack in ipairs(result.attacks) do
+      if attack.stages then
+        sections[#sections + 1] = { names[i] .. ", part by part", parts.stages(attack.stages) }
+      end
+    end
     sections[#sections + 1] = curves(result, names, extra)
     sections[#sections + 1] = pictures(names, extra.collector)
     local rows = {}

@@ -16,8 +16,8 @@ local M = {}
 
 -- Which page a result has, by a field (no method) that only such results have.
 local kinds = {
-  { "checks", "battery" }, { "rows", "study" }, { "attacks", "evaluation" },
-  { "x_adv", "attack" },
+  { "checks", "battery" }, { "rows", "study" }, { "x_adv", "attack" },
+  { "attacks", "evaluation" },
 }
 
 local function kind_of(result)

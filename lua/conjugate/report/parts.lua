@@ -83,6 +83,22 @@ function M.captions(list)
   return texts
 end
 
+--- What each part of a sequence of attacks broke.
+-- @tparam {table,...} stages see `conjugate.metrics.stages`
+-- @treturn table an element
+function M.stages(stages)
+  local rows = {}
+  for i, stage in ipairs(stages) do
+    rows[i] = {
+      i == 1 and "wrong before" or stage.name, tostring(stage.broken), tostring(stage.robust),
+      page.percent(stage.ra, stage.ra_interval),
+    }
+  end
+  return page.table({ { "" }, { "broken", number = true }, { "left", number = true },
+    { "accuracy left, %", number = true } }, rows,
+    "Each part attacks only what all before it left; in brackets Wilson's 95 % interval.")
+end
+
 --- What attacks cost: forward and backward passes of samples, and seconds.
 -- @tparam {table,...} rows each `name`, `n` (samples), `forwards`, `backwards`, `seconds`
 -- @treturn table an element

@@ -164,4 +164,37 @@ describe("the report of an evaluation", function()
     assert.is_truthy(folder.read(dir .. "/odd/report.html"):find("more than twice eps", 1, true))
     assert.is_truthy(tostring(r):find("warning: pgd: alpha", 1, true))
   end)
+
+  it("tells what each part of a sequence of attacks broke", function()
+    local fgsm = cj.attacks.fgsm { eps = 0.1 }
+    local order = { "first", "second" }
+    -- as AutoAttack answers: odd samples fall to its first part, even ones to its second
+    local sequence = { name = "in turn", options = { eps = 0.1 }, family = fgsm.family }
+    setmetatable(sequence, { __call = function(_, ...)
+      local r = fgsm(...)
+      r.by, r.attacks = {}, order
+      for i = 1, r.n do
+        local hit = r.status[i] == "SUCCESS" and order[2 - i % 2] or ""
+        r.by[i] = r.pred_clean[i] ~= r.label[i] and "clean" or hit
+      end
+      return r
+    end })
+    local a = cj.evaluate(net, set, { sequence }, { quiet = true, out = dir .. "/parts" })
+    local stages = a.attacks[1].stages
+    assert.equal(3, #stages)
+    assert.equal(a.counts.ta, stages[1].robust)
+    assert.equal(a.attacks[1].counts.ra_worst, stages[3].robust)
+    assert.equal(a.attacks[1].ra_worst, stages[3].ra)
+    local page_of = folder.read(dir .. "/parts/report.html")
+    assert.is_nil(html.fault(page_of))
+    local found
+    for _, row in ipairs(html.rows(page_of)) do
+      if row[1] == "second" then found = row end
+    end
+    assert.same({ "second", tostring(stages[3].broken), tostring(stages[3].robust) },
+      { unpack(found, 1, 3) })
+    assert.is_truthy(tostring(a):find("after second", 1, true))
+    local one = cj.report(sequence(net, set:batch(1, 30)))
+    assert.is_truthy(one:find("Part by part", 1, true))
+  end)
 end)
