@@ -81,6 +81,33 @@ double cj_stream_normal(const cj_stream *s, uint64_t n) {
   return pair[n % 2];
 }
 
+static void uniform_pair(const cj_stream *s, uint64_t pair, double out[2]) {
+  uint32_t w[4];
+  cj_stream_block(s, pair, w);
+  out[0] = unit((uint64_t)w[1] << 32 | w[0]);
+  out[1] = unit((uint64_t)w[3] << 32 | w[2]);
+}
+
+/* Numbers first .. first + count - 1, both of a pair from one block. */
+static void fill(void (*pair_of)(const cj_stream *, uint64_t, double[2]), const cj_stream *s,
+                 uint64_t first, int64_t count, double *out) {
+  double pair[2];
+  for (int64_t i = 0; i < count;) {
+    const uint64_t n = first + (uint64_t)i;
+    pair_of(s, n / 2, pair);
+    if (n % 2 == 0) out[i++] = pair[0];
+    if (i < count) out[i++] = pair[1];
+  }
+}
+
+void cj_stream_uniforms(const cj_stream *s, uint64_t first, int64_t count, double *out) {
+  fill(uniform_pair, s, first, count, out);
+}
+
+void cj_stream_normals(const cj_stream *s, uint64_t first, int64_t count, double *out) {
+  fill(normal_pair, s, first, count, out);
+}
+
 uint64_t cj_stream_below(const cj_stream *s, uint64_t n, uint64_t bound) {
   return (uint64_t)(((unsigned __int128)bits64(s, n) * bound) >> 64);
 }

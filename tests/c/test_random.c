@@ -77,11 +77,29 @@ static void test_uniform_stays_below(void) {
   cj_tensor_drop(&t);
 }
 
+/* Many at once are those one by one, wherever they begin and end. */
+static void test_fills(void) {
+  const cj_stream s = cj_stream_open(5, "fills", 3);
+  double u[9], z[9];
+  for (uint64_t first = 0; first < 4; first++)
+    for (int64_t count = 0; count <= 8; count++) {
+      u[count] = z[count] = -7;
+      cj_stream_uniforms(&s, first, count, u);
+      cj_stream_normals(&s, first, count, z);
+      CHECK(u[count] == -7 && z[count] == -7);
+      for (int64_t i = 0; i < count; i++) {
+        CHECK(u[i] == cj_stream_uniform(&s, first + (uint64_t)i));
+        CHECK(z[i] == cj_stream_normal(&s, first + (uint64_t)i));
+      }
+    }
+}
+
 int main(void) {
   test_known_answers();
   test_streams_differ();
   test_moments();
   test_permutation();
   test_uniform_stays_below();
+  test_fills();
   CHECK_DONE();
 }

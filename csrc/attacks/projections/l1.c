@@ -101,14 +101,16 @@ static void l1_start(const cj_ball *b, const cj_start_key *key, int64_t n, const
   const cj_stream s = cj_stream_open(key->seed, "attack.start", key->sample);
   const cj_stream signs = cj_stream_open(key->seed, "attack.signs", key->sample);
   const uint64_t base = key->restart << 40;
-  double *v = scratch, sum = -log1p(-cj_stream_uniform(&s, base + (uint64_t)n));
+  double *v = scratch, *sign = v + n, sum = -log1p(-cj_stream_uniform(&s, base + (uint64_t)n));
+  cj_stream_uniforms(&s, base, n, v);
+  cj_stream_uniforms(&signs, base, n, sign);
   for (int64_t i = 0; i < n; i++) {
-    v[i] = -log1p(-cj_stream_uniform(&s, base + (uint64_t)i));
+    v[i] = -log1p(-v[i]);
     sum += v[i];
   }
   for (int64_t i = 0; i < n; i++) {
     v[i] *= b->eps / sum;
-    if (cj_stream_uniform(&signs, base + (uint64_t)i) < 0.5) v[i] = -v[i];
+    if (sign[i] < 0.5) v[i] = -v[i];
   }
   shrink_into(b, 0, n, x0_, v, out_);
 }

@@ -74,7 +74,7 @@ static void l2_start(const cj_ball *b, const cj_start_key *key, int64_t n, const
   const cj_stream radius = cj_stream_open(key->seed, "attack.radius", key->sample);
   const uint64_t base = key->restart << 40;
   double *v = scratch;
-  for (int64_t i = 0; i < n; i++) v[i] = cj_stream_normal(&s, base + (uint64_t)i);
+  cj_stream_normals(&s, base, n, v);
   const double u = cj_stream_uniform(&radius, key->restart);
   const double length = b->eps * pow(u, 1.0 / (double)(n > 0 ? n : 1));
   scale_into(b, n, length / fmax(length_of(n, v), 1e-300), x0_, v, out_);

@@ -8,6 +8,8 @@
 #include "core/random.h"
 #include "kernels/kernel.h"
 
+enum { PART = 64 }; /* random numbers at a time */
+
 static double linf_norm(int64_t n, const void *v_) {
   const real *v = v_;
   real top[CJ_PARTS] = {0}, most = 0;
@@ -48,10 +50,14 @@ static void linf_start(const cj_ball *b, const cj_start_key *key, int64_t n, con
   const real *x0 = x0_;
   real *out = out_;
   (void)scratch;
-  for (int64_t i = 0; i < n; i++) {
-    const double u = 2 * cj_stream_uniform(&s, base + (uint64_t)i) - 1;
-    const real moved = x0[i] + (real)(b->eps * u);
-    out[i] = clamp_real(moved, (real)b->lo, (real)b->hi);
+  for (int64_t from = 0; from < n; from += PART) {
+    double u[PART];
+    const int64_t count = min64(PART, n - from);
+    cj_stream_uniforms(&s, base + (uint64_t)from, count, u);
+    for (int64_t i = 0; i < count; i++) {
+      const real moved = x0[from + i] + (real)(b->eps * (2 * u[i] - 1));
+      out[from + i] = clamp_real(moved, (real)b->lo, (real)b->hi);
+    }
   }
 }
 

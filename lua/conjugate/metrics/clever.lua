@@ -288,7 +288,8 @@ end
 --   correctly), `nan` (gradients were); `fits`, and how many were `degenerate` or `unbounded`;
 --   `forwards`, `backwards`, `seconds`; and `images`, a list of { index, label, predicted, correct,
 --   logits, score, nearest (class), target, kinds, flag, classes = list of { class, margin,
---   lipschitz, score, flag, fit (see `conjugate.metrics.weibull`), maxima } }. print shows a summary
+--   lipschitz, score, flag, fit (see `conjugate.metrics.weibull`), maxima } }. print shows a
+--   summary
 -- @raise wrong arguments; pixels outside [0, 1]; probabilities in place of logits
 -- @usage print(cj.clever(net, test:take(100), { batches = 10, samples = 256 }))
 function M.clever(model, source, opts)
