@@ -6,12 +6,12 @@
  *   linf: delta_i = min(lambda, u_i)
  *   l2:   delta_i = min(lambda |w_i|, u_i)
  *   l1:   entries are filled up to u_i in the order of falling |w_i|, the last one partly
- * with the signs of w. Where sum |w_i| u_i <= c the plane does not cross the box beyond its far
- * corner: then that corner is the answer.
+ * with the signs of w. Where sum |w_i| u_i <= c the plane lies outside the box: every entry is
+ * filled, and the far corner is the answer.
  *
- * h(lambda) = <w, delta> is concave and piecewise linear, and lambda = 0 lies left of its root, so
- * that Newton's steps only go up: each but the last fills at least one more entry, and the last is
- * exact. In practice there are a few.
+ * h(lambda) = <w, delta> is concave and piecewise linear, and lambda = 0 lies left of its root: so
+ * Newton's steps only go up. Each but the last fills at least one more entry, and the last is
+ * exact; in practice there are a few.
  *
  * For files that see `real`. */
 #ifndef CJ_HYPERPLANE_H
@@ -31,42 +31,30 @@ typedef struct plane_way {
   const real *w, *x;
 } plane_way;
 
-/* How far entry i can go toward the plane; 0 where w_i is 0. */
+/* How far entry i can go toward the plane. */
 static inline double plane_room(const plane_way *p, int64_t i) {
-  const double w = p->turn * (double)p->w[i], x = (double)p->x[i];
-  const double room = w > 0 ? p->hi - x : w < 0 ? x - p->lo : 0;
+  const double x = (double)p->x[i];
+  const double room = p->turn * (double)p->w[i] > 0 ? p->hi - x : x - p->lo;
   return room > 0 ? room : 0;
 }
 
-/* <w, delta> of the far corner. */
-static inline double plane_corner(const plane_way *p) {
-  double part[CJ_PARTS] = {0};
-  for (int64_t i = 0; i < p->n; i++)
-    part[i % CJ_PARTS] += p->w[i] == 0 ? 0 : fabs((double)p->w[i]) * plane_room(p, i);
-  return fold_parts(part);
-}
-
-/* How fast entry i moves with lambda. */
-static inline double plane_pace(const plane_way *p, int64_t i) {
-  return p->norm == PLANE_L2 ? fabs((double)p->w[i]) : p->w[i] == 0 ? 0 : 1;
-}
-
-/* Entry i's share of c where it is filled at lambda, else of the slope. */
+/* Where lambda fills entry i, its share of c; else its share of the slope. */
 static inline void plane_add(const plane_way *p, double lambda, int64_t i, double *full,
                              double *slope) {
-  const double size = fabs((double)p->w[i]), pace = plane_pace(p, i), room = plane_room(p, i);
+  const double size = fabs((double)p->w[i]), pace = p->norm == PLANE_L2 ? size : 1;
+  const double room = plane_room(p, i);
   const bool filled = lambda * pace >= room;
-  *full += filled && size > 0 ? size * room : 0;
+  *full += filled ? size * room : 0;
   *slope += filled ? 0 : size * pace;
 }
 
-/* One step of Newton's method from lambda. */
+/* One step of Newton's method from lambda; lambda itself where every entry is filled. */
 static inline double plane_newton(const plane_way *p, double lambda) {
   double full[CJ_PARTS] = {0}, slope[CJ_PARTS] = {0};
   int64_t i = 0;
   for (; i + CJ_PARTS <= p->n; i += CJ_PARTS)
     for (int q = 0; q < CJ_PARTS; q++) plane_add(p, lambda, i + q, &full[q], &slope[q]);
-  for (; i < p->n; i++) plane_add(p, lambda, i, &full[i % CJ_PARTS], &slope[i % CJ_PARTS]);
+  for (int q = 0; i + q < p->n; q++) plane_add(p, lambda, i + q, &full[q], &slope[q]);
   const double rise = fold_parts(slope);
   return rise > 0 ? (p->c - fold_parts(full)) / rise : lambda;
 }
@@ -96,16 +84,15 @@ static inline void plane_fill(const plane_way *p, real *delta, int64_t *index) {
 static inline void hyperplane_step(plane_norm norm, const cj_ball *box, int64_t n, const real *w,
                                    double c, const real *x, real *delta, int64_t *index) {
   const plane_way p = {norm, box->lo, box->hi, c < 0 ? -1 : 1, fabs(c), n, w, x};
-  const bool corner = plane_corner(&p) <= p.c;
-  if (!corner && norm == PLANE_L1) {
+  if (norm == PLANE_L1) {
     plane_fill(&p, delta, index);
     return;
   }
-  const double lambda = corner ? 0 : plane_lambda(&p);
+  const double lambda = plane_lambda(&p);
   for (int64_t i = 0; i < n; i++) {
-    const double room = plane_room(&p, i);
-    const double way = corner ? room : fmin(lambda * plane_pace(&p, i), room);
-    delta[i] = (real)(p.turn * (double)w[i] > 0 ? way : -way);
+    const double toward = p.turn * (double)w[i], pace = norm == PLANE_L2 ? fabs(toward) : 1;
+    const double room = plane_room(&p, i), way = lambda * pace < room ? lambda * pace : room;
+    delta[i] = (real)(toward > 0 ? way : toward < 0 ? -way : 0);
   }
 }
 
