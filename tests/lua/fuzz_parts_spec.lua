@@ -74,11 +74,13 @@ local function all_targets()
   for _, name in ipairs(cj.attacks.names()) do assert(cj.attacks[name]) end
   for _, part in ipairs {
     "nn", "optim", "models", "attacks", "io", "metrics", "plot", "data", "run", "random", "ifa",
-    "train",
+    "train", "report",
   } do
     collect(part .. ".", cj[part], 0, targets, seen)
   end
-  for _, name in ipairs { "evaluate", "fit", "study", "blur", "conjugate", "predict" } do
+  for _, name in ipairs {
+    "evaluate", "fit", "study", "battery", "blur", "conjugate", "predict",
+  } do
     targets[#targets + 1] = { name, cj[name] }
   end
   return targets

@@ -21,8 +21,9 @@ end
 --- The parts in order, each with the accuracy that it left.
 -- @tparam ?table counts from `add`
 -- @tparam integer n samples
--- @treturn ?{table,...} name, broken (samples), robust (samples left), ra and ra_interval (percent);
---   the first is "clean", what was wrong before any attack; nil for attacks without parts
+-- @treturn ?{table,...} name, broken (samples), robust (samples left), ra and ra_interval
+--   (percent); the first is "clean", what was wrong before any attack; nil for attacks without
+--   parts
 function M.list(counts, n)
   if not counts then return nil end
   local list, left = {}, n

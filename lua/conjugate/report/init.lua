@@ -34,6 +34,7 @@ end
 -- @treturn string HTML
 -- @raise "report: expected a result ..."
 function M.page(result, extra)
+  check.table("page", "extra", extra or {})
   local kind = kind_of(result)
   if not kind then
     check.fail("report", "expected a result of evaluate, study, battery or of an attack, got %s",
@@ -55,7 +56,9 @@ end
 -- @tparam[opt] table extra `records` (list), `collector`
 -- @treturn boolean true, or nil and a message
 function M.write(out, result, extra)
-  extra = extra or {}
+  check.string("write", "out", out)
+  check.table("write", "result", result)
+  extra = check.table("write", "extra", extra or {})
   local ok, message = system.mkdir(out)
   if ok and extra.records then
     ok, message = records.write(out .. "/records.jsonl", extra.records)

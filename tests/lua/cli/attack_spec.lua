@@ -49,4 +49,32 @@ describe("conjugate attack", function()
     assert.equal(1, code)
     assert.is_truthy(text:find("/dev/null", 1, true))
   end)
+
+  it("judges a robust accuracy with --battery, in its words and in its exit code", function()
+    local out = dir .. "/battery"
+    local words = { "--battery", "--eps", "0.1", "--steps", "4", "--queries", "20", "--set",
+      "draws=2", "--transfer", dir .. "/net.safetensors", "--out", out }
+    local code, text = attack("--json", unpack(words))
+    local answer = assert(json.decode(text), text)
+    local good = answer.verdict == "trustworthy" or answer.verdict == "incomplete"
+    assert.equal(good and 0 or 1, code)
+    assert.equal(not good, answer.failed)
+    assert.equal(10, #answer.checks)
+    assert.equal(2, answer.draws)
+    assert.equal(answer.verdict, json.decode(folder.read(out .. "/summary.json")).verdict)
+    assert.is_nil(html.fault(folder.read(out .. "/report.html")))
+    for _, c in ipairs(answer.checks) do assert.is_not.equal("skipped", c.status, c.key) end
+  end)
+
+  it("says what --battery needs", function()
+    local code, text = attack "--battery"
+    assert.equal(1, code)
+    assert.is_truthy(text:find("give --eps", 1, true))
+    code, text = attack("--battery", "--eps", "0.1", "--attack", "pgd")
+    assert.equal(1, code)
+    assert.is_truthy(text:find("leave --attack out", 1, true))
+    code, text = attack("--battery", "--eps", "0.1", "--transfer", dir .. "/none.safetensors")
+    assert.equal(1, code)
+    assert.is_truthy(text:find("none.safetensors", 1, true))
+  end)
 end)
