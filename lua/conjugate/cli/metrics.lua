@@ -124,10 +124,9 @@ local function without_holes(matrix)
   return matrix
 end
 
--- name -> function(metrics, net, set, options, opts) -> result, text; or nil, message
-local run = {}
+-- Each gives its result and a text, or nil and a message.
 
-function run.clever(metrics, net, set, options)
+local function run_clever(metrics, net, set, options)
   local given, message = settings(options)
   if not given then return nil, message end
   given.norm = options.norm
@@ -135,12 +134,12 @@ function run.clever(metrics, net, set, options)
   return r, tostring(r)
 end
 
-function run.su(metrics, net, set, options)
+local function run_su(metrics, net, set, options)
   local r = metrics.su(net, set, { seed = options.seed, quiet = options.quiet })
   return r, su_text(r)
 end
 
-function run.distortion(metrics, net, set, options, opts)
+local function run_distortion(metrics, net, set, options, opts)
   if #options.attack == 0 then options.attack = { "deepfool" } end
   local attack, message = one_attack(options, "distortion")
   if not attack then return nil, message end
@@ -148,7 +147,7 @@ function run.distortion(metrics, net, set, options, opts)
   return r, tostring(r)
 end
 
-function run.curve(metrics, net, set, options, opts)
+local function run_curve(metrics, net, set, options, opts)
   local attack, message, radii = curve_attack(options)
   if not attack then return nil, message end
   local points = metrics.curve(net, set, attack, {
@@ -157,7 +156,7 @@ function run.curve(metrics, net, set, options, opts)
   return points, curve_text(points)
 end
 
-function run.calibration(metrics, net, set, options, opts)
+local function run_calibration(metrics, net, set, options, opts)
   local attack, message
   if #options.attack > 0 then
     attack, message = one_attack(options, "calibration")
@@ -169,14 +168,14 @@ function run.calibration(metrics, net, set, options, opts)
   return r, calibration_text(r)
 end
 
-function run.eight_bit(metrics, net, set, options, opts)
+local function run_eight_bit(metrics, net, set, options, opts)
   local attack, message = one_attack(options, "eight_bit")
   if not attack then return nil, message end
   local r = metrics.eight_bit_accuracy(net, set, attack, opts)
   return r, tostring(r)
 end
 
-function run.transfer(metrics, net, set, options, opts)
+local function run_transfer(metrics, net, set, options, opts)
   local models, why = all_models(options, net)
   if not models then return nil, why end
   local attack, message = one_attack(options, "transfer")
@@ -185,6 +184,11 @@ function run.transfer(metrics, net, set, options, opts)
   local text = tostring(r)
   return without_holes(r), text
 end
+
+local run = {
+  clever = run_clever, distortion = run_distortion, curve = run_curve, su = run_su,
+  calibration = run_calibration, eight_bit = run_eight_bit, transfer = run_transfer,
+}
 
 function M.run(options)
   local metrics = require "conjugate.metrics"
