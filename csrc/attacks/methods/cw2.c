@@ -40,7 +40,7 @@ typedef struct cw2 {
   bool won;                /* this c has succeeded */
   real *w, *m, *v, *slope; /* slope: dx/dw */
   real *base, *first;      /* x(w_0); gradient of f there */
-  real *d;                 /* room for a difference */
+  real *d;                 /* room for a difference, or a gradient */
 } cw2;
 
 /* --- the variable w ----------------------------------------------------------------------------
@@ -71,20 +71,26 @@ static void return_to_x(const cj_trial *t, cw2 *s) {
   memcpy(s->base, t->point, (size_t)t->n * sizeof(real));
 }
 
-/* One step of Adam (0.9, 0.999, 1e-8). f: gradient of the hinge, NULL where it is at rest. */
-static void descend(cj_trial *t, cw2 *s, const real *f) {
-  const double turn = (double)++s->step;
-  const real size = (real)(t->a->numbers[RATE] / (1 - pow(0.9, turn)));
-  const real root = (real)(1 / sqrt(1 - pow(0.999, turn)));
-  const real c = (real)s->c;
-  const real *point = t->point;
-  for (int64_t i = 0; i < t->n; i++) {
-    const real pull = f ? c * f[i] : 0;
-    const real g = (2 * (point[i] - s->base[i]) + pull) * s->slope[i];
-    s->m[i] += (real)0.1 * (g - s->m[i]);
-    s->v[i] += (real)0.001 * (g * g - s->v[i]);
-    s->w[i] -= size * s->m[i] / (SQRT(s->v[i]) * root + (real)1e-8);
+/* The step-th step of Adam (0.9, 0.999, 1e-8) along g. */
+static void adam(int64_t n, double rate, int64_t step, const real *restrict g, real *restrict m,
+                 real *restrict v, real *restrict w) {
+  const real size = (real)(rate / (1 - pow(0.9, (double)step)));
+  const real root = (real)(1 / sqrt(1 - pow(0.999, (double)step)));
+  for (int64_t i = 0; i < n; i++) {
+    m[i] += (real)0.1 * (g[i] - m[i]);
+    v[i] += (real)0.001 * (g[i] * g[i] - v[i]);
+    w[i] -= size * m[i] / (SQRT(v[i]) * root + (real)1e-8);
   }
+}
+
+/* One step down. f: gradient of the lead, NULL where the hinge is at rest. */
+static void descend(cj_trial *t, cw2 *s, const real *f) {
+  const real c = (real)s->c, *point = t->point, *base = s->base, *slope = s->slope;
+  real *g = s->d;
+  for (int64_t i = 0; i < t->n; i++) g[i] = 2 * (point[i] - base[i]);
+  for (int64_t i = 0; f && i < t->n; i++) g[i] += c * f[i];
+  for (int64_t i = 0; i < t->n; i++) g[i] *= slope[i];
+  adam(t->n, t->a->numbers[RATE], ++s->step, g, s->m, s->v, s->w);
   place(t, s);
   t->record->iters++;
 }

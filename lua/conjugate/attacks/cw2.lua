@@ -15,8 +15,8 @@
 -- Pixels at a bound begin to move after some 500 steps of lr = 0.01: w begins at +-7.25 there. With
 -- `abort` an image of such pixels alone needs steps = 2000 or more, or a larger lr.
 --
--- FAIL and ALREADY give x itself. A sample costs at most csteps * steps * (F + B) + 3 F; steps at
--- which the goal is reached with kappa to spare need no B.
+-- FAIL and ALREADY give x itself, with `paper` too. A sample costs at most csteps * steps * (F + B)
+-- and 3 F; steps at which the goal is reached with kappa to spare need no B.
 -- @module conjugate.attacks.cw2
 -- @usage local cw2 = cj.attacks.cw2 { steps = 1000 }
 -- print(cw2(net, x, y):distortion "l2")

@@ -14,9 +14,9 @@
 -- or "dlr". Toward a target the margin is replaced by the cross entropy to the target, as in the
 -- paper.
 --
--- FAIL gives the query of highest loss (x itself where none was above it), ALREADY gives x. A
--- sample costs at most restarts * queries + 2 forward passes: the clean input and the confirmation
--- of what is returned count too, but are no queries.
+-- FAIL gives the query of highest loss (x itself where none was above it), ALREADY gives x, with
+-- `paper` too. A sample costs at most restarts * queries + 2 forward passes: the clean input and
+-- the confirmation of what is returned count too, but are no queries.
 -- @module conjugate.attacks.square
 -- @usage local square = cj.attacks.square { eps = 8 / 255, queries = 1000 }
 -- print(square(net, x, y))
