@@ -90,7 +90,8 @@ local function measure_rows(rows, zoom)
     l.columns = math.max(l.columns, #row.images)
     l.left = math.max(l.left, widest(split(row.title)))
     l.image_height = math.max(l.image_height, height * zoom)
-    l.image_width = math.max(l.image_width, width * zoom, widest(row.captions))
+    local caption = widest(row.captions)
+    l.image_width = math.max(l.image_width, width * zoom, caption > 0 and caption + GAP or 0)
     if row.bar then l.right = math.max(l.right, bar.measure(row.low, row.high) + GAP) end
   end
   return l

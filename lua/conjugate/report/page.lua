@@ -29,9 +29,9 @@ function M.table(columns, rows, caption)
     for i, cell in ipairs(row) do cells[i] = element(i == 1 and "th" or "td", class(i), cell) end
     body[r] = element("tr", row.total and { class = "total" } or nil, cells)
   end
-  return element("div", { class = "scroll" }, element("table", nil,
-    caption and element("caption", nil, caption) or false,
-    element("thead", nil, element("tr", nil, head)), element("tbody", nil, body)))
+  return markup.list(element("div", { class = "scroll" }, element("table", nil,
+    element("thead", nil, element("tr", nil, head)), element("tbody", nil, body))),
+    caption and element("p", { class = "caption" }, caption) or false)
 end
 
 --- Names with their values.

@@ -71,7 +71,8 @@ end
 -- @treturn table an element
 function M.grid(rows, zoom, caption)
   local canvas = require("conjugate.plot.grid").draw(rows, { zoom = zoom })
-  return page.figure(picture.image(canvas, caption), caption)
+  local image = markup.element("div", { class = "scroll" }, picture.image(canvas, caption))
+  return page.figure(image, caption)
 end
 
 --- Numbers as texts, for captions under pictures.

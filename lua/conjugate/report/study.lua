@@ -15,7 +15,7 @@ local function success_table(study)
   end
   local rows = {}
   for i, row in ipairs(study.rows) do
-    local cells = { row.norm == "linf" and "max norm" or "Euclidean", ("%.5g"):format(row.eps) }
+    local cells = { row.norm == "linf" and "max\194\160norm" or "Euclidean", ("%.5g"):format(row.eps) }
     for _, name in ipairs(measure.compared) do
       local c = row.attacks[name]
       cells[#cells + 1] = page.percent(c.success, { c.low, c.high })

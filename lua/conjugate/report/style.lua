@@ -43,8 +43,7 @@ tbody th{font-weight:400}
 .line{white-space:nowrap}
 .of{color:var(--quiet);white-space:nowrap}
 .total td,.total th{font-weight:600}
-caption{caption-side:bottom;text-align:left;color:var(--quiet);font-size:.85rem;
-padding-top:.5rem;max-width:46rem}
+.caption{color:var(--quiet);font-size:.88rem}
 figure{margin:.8rem 0 0}
 figcaption{color:var(--quiet);font-size:.88rem;margin-top:.35rem;max-width:46rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));
@@ -58,7 +57,7 @@ svg path{fill:none}
 .curve{stroke:currentColor;stroke-width:1.9;stroke-linejoin:round}
 svg .band{fill:currentColor;fill-opacity:.13}
 svg circle,svg rect,svg g path:not(.curve):not(.band):not(.grid):not(.axis){fill:currentColor}
-img{max-width:100%;height:auto;background:#fff;border-radius:4px;image-rendering:pixelated}
+img{display:block;background:#fff;border-radius:4px;image-rendering:pixelated}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.6rem;margin:.6rem 0;
 font-size:.92rem}
 dt{color:var(--quiet)}

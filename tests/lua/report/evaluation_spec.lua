@@ -152,7 +152,7 @@ describe("the report of an evaluation", function()
     misuse.raises("report: expected a result of evaluate, study, battery or of an attack, got 3",
       cj.report, 3)
     misuse.raises("report: expected a result", cj.report, {})
-    misuse.raises('there is no option "otu" (did you mean "out"?)', cj.report, result, { otu = "" })
+    misuse.raises('there is no option "outs" (did you mean "out"?)', cj.report, result, { outs = "" })
     misuse.raises("/dev/null", cj.report, result, { out = "/dev/null/x" })
   end)
 
