@@ -14,7 +14,7 @@ end)
 
 describe("cw2 toward a target, with room to spare", function()
   check_attack.laws(it, {
-    make = cw2, ball = "l2", minimum = true, steps = true, queries = 26,
+    make = cw2, ball = "l2", minimum = true, steps = true, queries = 26, samples = 9,
     options = { csteps = 4, steps = 60, lr = 0.05, c0 = 0.1, target = "random", kappa = 0.1 },
   })
 end)
