@@ -27,12 +27,6 @@ static size_t row_bytes(const cj_tensor *t) {
 /* --- one frame as an oracle --------------------------------------------------------------------
  */
 
-typedef struct frame_oracle {
-  const cj_plan *plan;
-  cj_frame *frame;
-  int64_t rows; /* of the last x */
-} frame_oracle;
-
 static void forward(cj_frame *f, int64_t rows, const void *x, void *z) {
   void *out[CJ_MOST_OUTPUTS] = {z};
   cj_frame_forward(f, rows, &x, out);
@@ -44,7 +38,7 @@ static void pull(cj_frame *f, const void *gz, void *gx) {
 }
 
 static cj_status frame_logits(void *self, const cj_tensor *x, bool pulls, cj_tensor *z) {
-  frame_oracle *o = self;
+  cj_frame_oracle *o = self;
   (void)pulls;
   o->rows = x->size[0];
   CJ_TRY(rows_like(z, cj_plan_output(o->plan, 0), o->rows));
@@ -53,11 +47,16 @@ static cj_status frame_logits(void *self, const cj_tensor *x, bool pulls, cj_ten
 }
 
 static cj_status frame_pull(void *self, const cj_tensor *gz, bool keep, cj_tensor *gx) {
-  frame_oracle *o = self;
+  cj_frame_oracle *o = self;
   (void)keep;
   CJ_TRY(rows_like(gx, cj_plan_input(o->plan, 0), o->rows));
   pull(o->frame, gz->data, gx->data);
   return CJ_OK;
+}
+
+cj_oracle cj_frame_oracle_open(cj_frame_oracle *f, const cj_plan *plan, cj_frame *frame) {
+  *f = (cj_frame_oracle){.plan = plan, .frame = frame};
+  return (cj_oracle){f, frame_logits, frame_pull, 0, 0};
 }
 
 /* --- all samples, piece by piece ---------------------------------------------------------------
@@ -96,8 +95,8 @@ static cj_status attack_piece(campaign *c, int64_t number, cj_frame *frame, outc
   const cj_tensor x = slice(c->in->x, from, rows);
   cj_tensor x_adv = slice(c->out->x_adv, from, rows);
   cj_attack a = *c->a;
-  frame_oracle self = {.plan = c->crew->plan, .frame = frame};
-  cj_oracle oracle = {&self, frame_logits, frame_pull, 0, 0};
+  cj_frame_oracle self;
+  cj_oracle oracle = cj_frame_oracle_open(&self, c->crew->plan, frame);
   const cj_samples in = {.x = &x,
                          .y = c->in->y + from,
                          .targets = c->in->targets ? c->in->targets + from : NULL,

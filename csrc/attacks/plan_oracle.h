@@ -13,6 +13,15 @@
 cj_status cj_attack_run_planned(const cj_attack *a, cj_crew *crew, const cj_samples *in,
                                 cj_findings *out, int64_t passes[2]);
 
+/* One frame as an oracle, for at most the plan's rows at a time. */
+typedef struct cj_frame_oracle {
+  const cj_plan *plan;
+  cj_frame *frame;
+  int64_t rows; /* of the last x */
+} cj_frame_oracle;
+
+cj_oracle cj_frame_oracle_open(cj_frame_oracle *f, const cj_plan *plan, cj_frame *frame);
+
 /* An oracle for any number of samples at a time: each piece of them has a frame of its own, so that
  * pulls can follow. For attacks whose directions are made outside the core. */
 typedef struct cj_batch_oracle {

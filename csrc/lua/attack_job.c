@@ -20,25 +20,28 @@ static int l_job_gc(lua_State *L) {
   return 0;
 }
 
-/* Runs a function of the job's table protected: f finds the job at index 1, its table at 2. */
-static cj_status callback(attack_job *j, lua_CFunction f, const char *what) {
+cj_status attack_job_call(attack_job *j, lua_CFunction f, const char *what) {
   const bool was = cj_grad_enabled();
   const int failed = lua_cpcall(j->L, f, j);
   cj_grad_enable(was);
   return failed ? keep_error(j->L, what) : CJ_OK;
 }
 
-static attack_job *enter(lua_State *L) {
+attack_job *attack_job_enter(lua_State *L) {
   attack_job *j = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, j->ref);
   return j;
+}
+
+void attack_job_function(lua_State *L) {
+  lua_rawgeti(L, 2, DIRECTION);
 }
 
 /* --- the oracle --------------------------------------------------------------------------------
  */
 
 static int run_logits(lua_State *L) {
-  attack_job *j = enter(L);
+  attack_job *j = attack_job_enter(L);
   cj_grad_enable(j->flag);
   lua_rawgeti(L, 2, MODEL);
   cj_tensor *x = push_tensor(L);
@@ -63,12 +66,12 @@ static cj_status oracle_logits(void *self, const cj_tensor *x, bool pulls, cj_te
   j->in = x;
   j->out = z;
   j->flag = pulls;
-  return callback(j, run_logits, "the model");
+  return attack_job_call(j, run_logits, "the model");
 }
 
 /* Leaves the gradient with the core alone: nothing else may look at it. */
 static int run_pull(lua_State *L) {
-  attack_job *j = enter(L);
+  attack_job *j = attack_job_enter(L);
   lua_rawgeti(L, 2, LOGITS);
   lua_rawgeti(L, 2, LEAF);
   const cj_tensor *z = test_tensor(L, 3), *x = test_tensor(L, 4);
@@ -101,7 +104,7 @@ static cj_status oracle_pull(void *self, const cj_tensor *gz, bool keep, cj_tens
   j->in = gz;
   j->out = gx;
   j->flag = keep;
-  return callback(j, run_pull, "the model's gradient");
+  return attack_job_call(j, run_pull, "the model's gradient");
 }
 
 /* --- directions and watchers -------------------------------------------------------------------
@@ -132,7 +135,7 @@ static void push_shared(lua_State *L, const cj_tensor *x) {
 /* direction(g, step, places, x, rows): step counts from 0; places as above; rows of the attacked
  * tensor. */
 static int run_direct(lua_State *L) {
-  attack_job *j = enter(L);
+  attack_job *j = attack_job_enter(L);
   const cj_tensor *g = j->at->g;
   char want[CJ_SHAPE_TEXT], text[GOT_TEXT];
   lua_rawgeti(L, 2, DIRECTION);
@@ -155,12 +158,12 @@ cj_status attack_job_direct(void *self, const cj_stand *at, cj_tensor *d) {
   attack_job *j = self;
   j->at = at;
   j->out = d;
-  return callback(j, run_direct, "the direction");
+  return attack_job_call(j, run_direct, "the direction");
 }
 
 /* watch(step, x, rows): rows int64 [B], counted from 1, of the attacked tensor. */
 static int run_watch(lua_State *L) {
-  attack_job *j = enter(L);
+  attack_job *j = attack_job_enter(L);
   lua_rawgeti(L, 2, WATCH);
   lua_pushnumber(L, (double)j->step);
   cj_tensor *x = push_tensor(L);
@@ -178,7 +181,7 @@ cj_status attack_job_watch(void *self, int64_t step, int64_t rows, const int64_t
   j->step = step;
   j->count = rows;
   j->list = sample;
-  return callback(j, run_watch, "the watcher");
+  return attack_job_call(j, run_watch, "the watcher");
 }
 
 cj_oracle attack_job_oracle(attack_job *j) {

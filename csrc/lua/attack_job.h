@@ -23,6 +23,7 @@ typedef struct attack_job {
   int64_t step, count;
   const int64_t *list;
   const cj_stand *at;
+  const void *asked;      /* of callbacks of others */
   cj_batch_oracle frames; /* of a plan with callbacks */
 } attack_job;
 
@@ -41,6 +42,12 @@ cj_oracle attack_job_oracle(attack_job *j);
 cj_status attack_job_direct(void *self, const cj_stand *at, cj_tensor *d);
 cj_status attack_job_watch(void *self, int64_t step, int64_t rows, const int64_t *sample,
                            const cj_tensor *x);
+
+/* For callbacks of others: runs f protected; in f, attack_job_enter leaves the job at index 1 and
+ * its table at 2, and attack_job_function pushes the function given as direction. */
+cj_status attack_job_call(attack_job *j, lua_CFunction f, const char *what);
+attack_job *attack_job_enter(lua_State *L);
+void attack_job_function(lua_State *L);
 
 /* The metatable that gives jobs back. */
 void open_attack_jobs(lua_State *L);

@@ -126,6 +126,7 @@ void open_interrupt(lua_State *L);
 void open_io(lua_State *L);
 void open_attacks(lua_State *L);
 void open_attack_parts(lua_State *L);
+void open_packet(lua_State *L);
 void open_plan(lua_State *L);
 
 #endif

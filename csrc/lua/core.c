@@ -110,6 +110,7 @@ int luaopen_conjugate_core(lua_State *L) {
   open_interrupt(L);
   open_io(L);
   open_attacks(L);
+  open_packet(L);
   open_plan(L);
   return 1;
 }

@@ -72,6 +72,7 @@ local lazy = {
   models = { "conjugate.models" },
   nn = { "conjugate.nn" },
   optim = { "conjugate.optim" },
+  packet = { "conjugate.packet" },
   plot = { "conjugate.plot" },
   report = { "conjugate.report" },
   run = { "conjugate.run" },

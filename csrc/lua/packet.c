@@ -1,0 +1,374 @@
+/* packet.c -- packets called from Lua: a measurement in a userdata, filled by and by.
+ *
+ *   m = packet_new { loss, clip, reference, low, high, tau, centres, seed, size, dtype, labels,
+ *                    samples, set, centre, face_pixels, face_samples }
+ *   packet_run(m, model, plan or nil, field or nil, count)    adds samples; gives those so far
+ *   packet_estimates(m, label place, faces)                   values and errors of all quantities
+ *   packet_evenness(m, label place)                           how even the weights are
+ *
+ * The Lua half checks what users give; here only what memory safety needs is checked. */
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "lua/attack_job.h"
+#include "lua/plan.h"
+#include "packet/estimate.h"
+#include "packet/run.h"
+
+typedef struct measurement {
+  cj_packet p;
+  cj_packet_sums sums;
+  cj_tensor centres, centre;
+  int64_t *labels, *pixels;
+} measurement;
+
+static const char metatable_key = 0;
+enum { SPEC = 1 };
+
+/* --- reading the description -------------------------------------------------------------------
+ */
+
+static double number(lua_State *L, const char *name) {
+  lua_getfield(L, SPEC, name);
+  const double v = check_number(L, -1, "packet", name);
+  lua_pop(L, 1);
+  return v;
+}
+
+static int64_t whole(lua_State *L, const char *name, int64_t low, int64_t high) {
+  lua_getfield(L, SPEC, name);
+  const int64_t v = check_integer(L, -1, "packet", name, low, high);
+  lua_pop(L, 1);
+  return v;
+}
+
+/* Left on the stack, so that it stays alive. */
+static const char *text(lua_State *L, const char *name) {
+  lua_getfield(L, SPEC, name);
+  return check_text(L, -1, "packet", name, NULL);
+}
+
+/* A list of whole numbers low..high, minus `from`, in memory of the measurement. */
+static int64_t *list(lua_State *L, const char *name, int64_t low, int64_t high, int64_t from,
+                     int64_t *count) {
+  lua_getfield(L, SPEC, name);
+  luaL_checktype(L, -1, LUA_TTABLE);
+  *count = (int64_t)lua_objlen(L, -1);
+  int64_t *out = cj_alloc((size_t)*count * sizeof *out);
+  if (!out) check_status(L, cj_fail(CJ_EMEM, "no memory for %s", name));
+  for (int64_t k = 0; k < *count; k++) {
+    lua_rawgeti(L, -1, (int)k + 1);
+    const double v = lua_tonumber(L, -1);
+    if (!(v >= (double)low && v <= (double)high && v == floor(v))) {
+      cj_free(out);
+      raise_error(L, "packet: expected whole numbers in %lld..%lld for %s", (long long)low,
+                  (long long)high, name);
+    }
+    out[k] = (int64_t)v - from;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return out;
+}
+
+static void read_sizes(lua_State *L, cj_packet *p) {
+  lua_getfield(L, SPEC, "size");
+  p->ndim = check_sizes(L, -1, "packet", p->size);
+  p->reference.n = 1;
+  for (int k = 0; k < p->ndim; k++) p->reference.n *= p->size[k];
+  if (p->ndim < 1 || p->ndim >= CJ_MAX_DIMS || p->reference.n < 1)
+    raise_error(L, "packet: expected sizes of a sample for size");
+  lua_pop(L, 1);
+}
+
+/* The tensor in a field, contiguous, in *out. */
+static bool take_tensor(lua_State *L, const char *name, cj_dtype dtype, cj_tensor *out) {
+  lua_getfield(L, SPEC, name);
+  const cj_tensor *t = opt_tensor(L, -1, "packet", name);
+  if (t && t->dtype != dtype)
+    raise_error(L, "packet: expected a %s tensor for %s", cj_dtype_name(dtype), name);
+  if (t) check_status(L, cj_tensor_pack(out, t));
+  lua_pop(L, 1);
+  return t != NULL;
+}
+
+static void read_reference(lua_State *L, measurement *m) {
+  static const char *const kinds[] = {"box", "window", "data"};
+  cj_reference *r = &m->p.reference;
+  const char *name = text(L, "reference");
+  r->kind = CJ_REFERENCE_BOX;
+  for (int k = 0; k < 3; k++)
+    if (strcmp(kinds[k], name) == 0) r->kind = (cj_reference_kind)k;
+  lua_getfield(L, SPEC, "dtype");
+  r->dtype = opt_dtype(L, -1, "packet");
+  lua_pop(L, 1);
+  r->seed = (uint64_t)whole(L, "seed", 0, INT64_C(1) << 53);
+  r->low = number(L, "low");
+  r->high = number(L, "high");
+  r->tau = number(L, "tau");
+  const bool given = take_tensor(L, "centres", r->dtype, &m->centres);
+  if (r->kind == CJ_REFERENCE_BOX) return;
+  if (!given || cj_numel(&m->centres) % r->n != 0 || cj_numel(&m->centres) == 0)
+    raise_error(L, "packet: expected centres of the sizes of a sample");
+  r->centres = m->centres.data;
+  r->count = cj_numel(&m->centres) / r->n;
+}
+
+static void read_centre(lua_State *L, measurement *m) {
+  if (!take_tensor(L, "centre", CJ_F64, &m->centre) || cj_numel(&m->centre) != m->p.reference.n)
+    raise_error(L, "packet: expected one number a pixel for centre");
+  m->p.centre = m->centre.data;
+}
+
+static measurement *check_measurement(lua_State *L, int i) {
+  char what[GOT_TEXT];
+  measurement *m = lua_touserdata(L, i);
+  bool right = m && lua_getmetatable(L, i);
+  if (right) {
+    lua_pushlightuserdata(L, (void *)&metatable_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    right = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!right) raise_error(L, "packet: expected a measurement, got %s", got(L, i, what));
+  return m;
+}
+
+static int l_gc(lua_State *L) {
+  measurement *m = check_measurement(L, 1);
+  if (m->sums.all) cj_packet_sums_drop(&m->sums, &m->p);
+  cj_tensor_drop(&m->centres);
+  cj_tensor_drop(&m->centre);
+  cj_free(m->labels);
+  cj_free(m->pixels);
+  memset(m, 0, sizeof *m);
+  return 0;
+}
+
+static int l_new(lua_State *L) {
+  luaL_checktype(L, SPEC, LUA_TTABLE);
+  lua_settop(L, 1);
+  measurement *m = lua_newuserdata(L, sizeof *m);
+  memset(m, 0, sizeof *m);
+  lua_pushlightuserdata(L, (void *)&metatable_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+  cj_packet *p = &m->p;
+  check_status(L, cj_packet_kind_parse(&p->loss.kind, text(L, "loss")));
+  p->loss.clip = number(L, "clip");
+  read_sizes(L, p);
+  read_reference(L, m);
+  read_centre(L, m);
+  p->labels = m->labels = list(L, "labels", 0, INT32_MAX, 0, &p->label_count);
+  p->samples = whole(L, "samples", 1, INT64_C(1) << 40);
+  m->pixels = list(L, "face_pixels", 1, p->reference.n, 1, &p->face_count);
+  p->face_pixels = m->pixels;
+  p->face_samples = whole(L, "face_samples", 0, INT64_C(1) << 40);
+  const cj_term_set *set = cj_term_set_find(text(L, "set"), p->reference.dtype);
+  if (!set) raise_error(L, "packet: no such terms");
+  cj_status status;
+  RETRY(L, status, cj_packet_sums_open(&m->sums, p, set));
+  check_status(L, status);
+  tell_gc(L, (size_t)p->label_count * CJ_BATCHES * cj_term_sums(set->terms, p->reference.n) *
+                 sizeof(double));
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+/* --- running -----------------------------------------------------------------------------------
+ */
+
+/* What the field is asked about. */
+typedef struct question {
+  attack_job *job;
+  const cj_packet *p;
+  int64_t label, rows;
+  const void *x, *g;
+  const double *l;
+  void *out;
+} question;
+
+static const cj_tensor *push_points(lua_State *L, const question *q, const void *data) {
+  int64_t size[CJ_MAX_DIMS] = {q->rows};
+  memcpy(size + 1, q->p->size, (size_t)q->p->ndim * sizeof *size);
+  cj_tensor *t = push_new(L, q->p->reference.dtype, q->p->ndim + 1, size);
+  memcpy(t->data, data,
+         (size_t)(q->rows * q->p->reference.n) * cj_dtype_bytes(q->p->reference.dtype));
+  return t;
+}
+
+/* field(x, l, g, label) -> l a(x), like x. */
+static int run_field(lua_State *L) {
+  const attack_job *j = attack_job_enter(L);
+  const question *q = j->asked;
+  char what[GOT_TEXT];
+  attack_job_function(L);
+  const cj_tensor *x = push_points(L, q, q->x);
+  cj_tensor *l = push_new(L, CJ_F64, 1, &q->rows);
+  memcpy(l->data, q->l, (size_t)q->rows * sizeof(double));
+  push_points(L, q, q->g);
+  lua_pushnumber(L, (double)q->label);
+  cj_tensor like = *x;
+  lua_call(L, 4, 1);
+  const cj_tensor *a = test_tensor(L, -1);
+  if (!a || !a->storage || a->dtype != like.dtype || !cj_same_shape(a, &like))
+    raise_error(L, "packet: expected a tensor like x from the field, got %s", got(L, -1, what));
+  cj_tensor *packed = push_tensor(L);
+  check_status(L, cj_tensor_pack(packed, a));
+  memcpy(q->out, packed->data, (size_t)cj_numel(packed) * cj_dtype_bytes(like.dtype));
+  return 0;
+}
+
+static cj_status ask_field(void *self, int64_t label, int64_t rows, const void *x, const double *l,
+                           const void *g, void *out) {
+  question *q = self;
+  q->label = label;
+  q->rows = rows;
+  q->x = x;
+  q->l = l;
+  q->g = g;
+  q->out = out;
+  q->job->asked = q;
+  return attack_job_call(q->job, run_field, "the field");
+}
+
+/* packet_run(measurement, model, plan, field, count) -> samples, forwards, backwards so far */
+static int l_run(lua_State *L) {
+  lua_settop(L, 5);
+  measurement *m = check_measurement(L, 1);
+  if (!m->sums.all) raise_error(L, "packet: the measurement was given back");
+  cj_crew *crew = lua_isnil(L, 3) ? NULL : check_pulls(L, 3);
+  const int64_t count = check_integer(L, 5, "packet", "count", 1, INT64_C(1) << 40);
+  const attack_places at = {2, 4, 4, lua_upvalueindex(1)};
+  attack_job *j = push_attack_job(L, &at);
+  question q = {.job = j, .p = &m->p};
+  cj_status status;
+  j->name = "packet";
+  m->p.field = lua_isnil(L, 4) ? NULL : ask_field;
+  m->p.field_self = &q;
+  if (crew && !m->p.field)
+    status = cj_packet_run_planned(&m->p, crew, count, &m->sums);
+  else {
+    cj_oracle o = crew ? cj_batch_oracle_open(&j->frames, crew) : attack_job_oracle(j);
+    status = cj_packet_run(&m->p, &o, count, &m->sums);
+  }
+  m->p.field = NULL;
+  end_attack_job(L, j);
+  if (status == CJ_EARG || status == CJ_ESHAPE || status == CJ_EDTYPE)
+    raise_error(L, "packet: %s", cj_errmsg());
+  check_status(L, status);
+  lua_pushnumber(L, (double)m->sums.done);
+  lua_pushnumber(L, (double)m->sums.forwards);
+  lua_pushnumber(L, (double)m->sums.backwards);
+  return 3;
+}
+
+/* --- results -----------------------------------------------------------------------------------
+ */
+
+static int64_t check_place(lua_State *L, const measurement *m) {
+  return check_integer(L, 2, "packet", "the label's place", 1, m->p.label_count) - 1;
+}
+
+/* packet_estimates(measurement, place, faces) -> values, errors: float64 [quantities, pixels], of
+ * all pixels, or with faces of the chosen ones; NaN where the terms do not tell. */
+static int l_estimates(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  const int64_t j = check_place(L, m);
+  const bool faces = lua_toboolean(L, 3);
+  if (!m->sums.all || (faces && !m->sums.faces)) raise_error(L, "packet: nothing was measured");
+  const cj_moments *moments = faces ? &m->sums.faces[j] : &m->sums.all[j];
+  const int64_t size[2] = {CJ_QUANTITIES, moments->n};
+  double *values = push_new(L, CJ_F64, 2, size)->data, *errors = push_new(L, CJ_F64, 2, size)->data;
+  for (int64_t i = 0; i < moments->n; i++) {
+    const cj_reading r = {.set = moments->set->name,
+                          .whole = m->p.reference.kind != CJ_REFERENCE_BOX,
+                          .centre = m->p.centre[faces ? m->pixels[i] : i],
+                          .low = m->p.reference.low,
+                          .high = m->p.reference.high,
+                          .tau = m->p.reference.tau};
+    cj_means means;
+    cj_estimate out[CJ_QUANTITIES];
+    cj_moments_means(moments, i, -1, &means);
+    cj_estimate_pixel(&r, &means, out);
+    for (int q = 0; q < CJ_QUANTITIES; q++) {
+      values[q * moments->n + i] = out[q].value;
+      errors[q * moments->n + i] = out[q].error;
+    }
+  }
+  return 2;
+}
+
+static void set_number(lua_State *L, const char *name, double v) {
+  lua_pushnumber(L, v);
+  lua_setfield(L, -2, name);
+}
+
+/* packet_evenness(measurement, place) -> { samples, ess, largest, k } */
+static int l_evenness(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  const int64_t j = check_place(L, m);
+  cj_weights all = {0};
+  if (!m->sums.all) raise_error(L, "packet: nothing was measured");
+  check_status(L, cj_weights_open(&all, m->p.samples));
+  for (int b = 0; b < CJ_BATCHES; b++) cj_weights_merge(&all, &m->sums.weights[j * CJ_BATCHES + b]);
+  const cj_evenness e = cj_weights_evenness(&all);
+  cj_weights_drop(&all);
+  lua_createtable(L, 0, 4);
+  set_number(L, "samples", e.samples);
+  set_number(L, "ess", e.ess);
+  set_number(L, "largest", e.largest);
+  set_number(L, "k", e.k);
+  return 1;
+}
+
+/* packet_quantities() -> names, in the order of the estimates */
+static int l_quantities(lua_State *L) {
+  lua_createtable(L, CJ_QUANTITIES, 0);
+  for (int q = 0; q < CJ_QUANTITIES; q++) {
+    lua_pushstring(L, cj_quantity_name(q));
+    lua_rawseti(L, -2, q + 1);
+  }
+  return 1;
+}
+
+/* packet_loss(kind, clip, z, y) -> value, slopes: z a list of logits, y from 0 */
+static int l_loss(lua_State *L) {
+  cj_packet_loss loss = {.clip = check_number(L, 2, "packet_loss", "clip")};
+  check_status(L, cj_packet_kind_parse(&loss.kind, check_text(L, 1, "packet_loss", "kind", NULL)));
+  luaL_checktype(L, 3, LUA_TTABLE);
+  const int64_t classes = (int64_t)lua_objlen(L, 3);
+  if (classes < 2) raise_error(L, "packet_loss: expected at least 2 logits");
+  const int64_t y = check_integer(L, 4, "packet_loss", "y", 0, classes - 1);
+  double *z = lua_newuserdata(L, (size_t)(2 * classes) * sizeof(double)), *slope = z + classes;
+  for (int64_t k = 0; k < classes; k++) {
+    lua_rawgeti(L, 3, (int)k + 1);
+    z[k] = check_number(L, -1, "packet_loss", "a logit");
+    lua_pop(L, 1);
+  }
+  lua_pushnumber(L, cj_packet_value(&loss, classes, z, y, slope));
+  lua_createtable(L, (int)classes, 0);
+  for (int64_t k = 0; k < classes; k++) {
+    lua_pushnumber(L, slope[k]);
+    lua_rawseti(L, -2, (int)k + 1);
+  }
+  return 2;
+}
+
+static const luaL_Reg functions[] = {
+    {"packet_new", l_new},           {"packet_estimates", l_estimates},
+    {"packet_evenness", l_evenness}, {"packet_quantities", l_quantities},
+    {"packet_loss", l_loss},         {NULL, NULL}};
+
+void open_packet(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)&metatable_key);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  set_functions(L, functions);
+  lua_getfield(L, -1, "grad");
+  lua_pushcclosure(L, l_run, 1);
+  lua_setfield(L, -2, "packet_run");
+}

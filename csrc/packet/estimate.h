@@ -1,0 +1,54 @@
+/* estimate.h -- from means of base terms to the quantities of a packet, each with its standard
+ * error.
+ *
+ * For pixel i (the definitions are those of the documentation's chapter on packets): mean mu and
+ * width sigma_x of x under rho; gradient norm g, mean momentum c and width sigma_p; C and the
+ * boundary term B; the bound |1 - B| / 2, the product P = sigma_x sigma_p and U = sigma_x g; slack
+ * P - bound and tightness bound / P. */
+#ifndef CJ_PACKET_ESTIMATE_H
+#define CJ_PACKET_ESTIMATE_H
+
+#include "packet/moments.h"
+
+typedef enum cj_quantity {
+  CJ_BETA,
+  CJ_MU,
+  CJ_SIGMA_X,
+  CJ_G,
+  CJ_C,      /* from the volume */
+  CJ_C_FACE, /* from the faces, as all with that ending */
+  CJ_SIGMA_P,
+  CJ_B,
+  CJ_B_FACE,
+  CJ_BOUND, /* of the faces where they are known */
+  CJ_P,
+  CJ_U,
+  CJ_SLACK,
+  CJ_TIGHTNESS,
+  CJ_B_GAP,      /* B_FACE - B */
+  CJ_C_GAP,      /* C_FACE - C */
+  CJ_FIELD_SD,   /* of a field a(x): its standard deviation under rho, */
+  CJ_FIELD_COV,  /* its covariance with the pixel, */
+  CJ_FIELD_CORR, /* and the correlation */
+  CJ_QUANTITIES
+} cj_quantity;
+
+const char *cj_quantity_name(int q); /* NULL past the last */
+
+typedef struct cj_estimate {
+  double value, error; /* NaN where the base terms do not tell */
+} cj_estimate;
+
+/* How base terms are to be read. */
+typedef struct cj_reading {
+  const char *set;  /* name of the term set */
+  double centre;    /* m of this pixel */
+  bool whole;       /* the domain is all of R^n: no faces, B = 0 and c = 0 */
+  double low, high; /* its faces; used by "faces" */
+  double tau;       /* of the window; used by "window" */
+} cj_reading;
+
+/* All quantities of one pixel. */
+void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]);
+
+#endif

@@ -1,0 +1,47 @@
+/* moments.c -- batches of sums, and means and covariances from them. */
+#include "packet/moments.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+
+cj_status cj_moments_open(cj_moments *m, const cj_term_set *set, int64_t n) {
+  *m = (cj_moments){.set = set, .n = n};
+  for (int b = 0; b < CJ_BATCHES; b++) {
+    m->sums[b] = cj_alloc_zeroed(cj_term_sums(set->terms, n) * sizeof(double));
+    if (m->sums[b]) continue;
+    cj_moments_drop(m);
+    return cj_fail(CJ_EMEM, "no memory for the sums of %lld pixels", (long long)n);
+  }
+  return CJ_OK;
+}
+
+void cj_moments_drop(cj_moments *m) {
+  for (int b = 0; b < CJ_BATCHES; b++) cj_free(m->sums[b]);
+  *m = (cj_moments){0};
+}
+
+void cj_moments_add(cj_moments *m, int batch, const cj_evidence *e) {
+  m->set->add(e, m->sums[batch]);
+  m->counts[batch] += e->rows;
+}
+
+void cj_moments_means(const cj_moments *m, int64_t i, int without, cj_means *out) {
+  const int terms = m->set->terms, all = terms + terms * (terms + 1) / 2;
+  const int64_t at = i / CJ_TERM_LANES * all * CJ_TERM_LANES + i % CJ_TERM_LANES;
+  double sum[CJ_MOST_TERMS * (CJ_MOST_TERMS + 3) / 2] = {0};
+  *out = (cj_means){.terms = terms};
+  for (int b = 0; b < CJ_BATCHES; b++) {
+    if (b == without) continue;
+    out->count += (double)m->counts[b];
+    for (int k = 0; k < all; k++) sum[k] += m->sums[b][at + k * CJ_TERM_LANES];
+  }
+  if (out->count == 0) return;
+  for (int k = 0; k < all; k++) sum[k] /= out->count;
+  memcpy(out->mean, sum, (size_t)terms * sizeof(double));
+  const double *product = sum + terms;
+  for (int p = 0; p < terms; p++)
+    for (int q = 0; q <= p; q++)
+      out->cov[p * terms + q] = out->cov[q * terms + p] = *product++ - sum[p] * sum[q];
+}

@@ -1,0 +1,148 @@
+--- Neural packets: `psi = l sqrt(nu) / sqrt(beta)` of a loss l over inputs, and its uncertainty.
+--
+--     local p = cj.packet { model = net, labels = { 3 }, loss = "ce", reference = "box",
+--       shape = { 1, 28, 28 } }
+--     print(p:measure { samples = 20000 })
+--
+-- With the density `rho = psi^2`, pixel i has the mean `mu` and width `sigma_x` under rho, the
+-- gradient norm `g`, the mean momentum `c`, and `sigma_p = sqrt(g^2 - c^2)`. What holds is
+-- `sigma_x sigma_p >= |1 - B| / 2` with the boundary term B, which is 0 where psi vanishes at the
+-- edge; the naive 1/2 fails on a box.
+--
+-- A loss packet of label Y is large where the network rejects Y; `loss = "amp"` is large where it
+-- accepts Y.
+-- @module conjugate.packet
+-- @source Zhang et al., arXiv 2205.01493v3, eq. 10-17, with the corrections named in the
+-- documentation
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+
+local M = {}
+
+local Packet = {}
+Packet.__index = Packet
+
+--- Names of the losses: "ce" -log p_Y, "ce_clip" min(ce, clip), "err" 1 - p_Y, "tanh_ce", "brier",
+-- "mse" (against the one-hot of Y), "amp" sqrt(p_Y), "value" (the model gives l itself, [N]).
+M.losses = { "ce", "ce_clip", "err", "tanh_ce", "brier", "mse", "amp", "value" }
+
+--- Names of the references: "box" (uniform on [low, high]^M), "window" (normal around one image),
+-- "data" (the same around every image of a set).
+M.references = { "box", "window", "data" }
+
+local OPTIONS = {
+  model = { type = "callable", required = true },
+  label = { "integer" },
+  labels = { "table" },
+  loss = "ce",
+  clip = { "number", 10 },
+  reference = "box",
+  low = 0,
+  high = 1,
+  tau = 0.1,
+  centre = { "tensor" },
+  data = { "tensor|table" },
+  shape = { "table" },
+  dtype = "float32",
+  field = { "callable|string|table" },
+}
+
+local function read_labels(o)
+  if o.label and o.labels then check.fail("packet", "expected label or labels, got both") end
+  if o.loss == "value" then return { 0 } end
+  local labels = o.labels or { o.label }
+  if #labels == 0 then check.fail("packet", "expected a label for label, got nil") end
+  for i, label in ipairs(labels) do check.integer("packet", ("labels[%d]"):format(i), label, 0) end
+  return labels
+end
+
+-- Centres [n, ...] of a window or of data, and the sizes of one sample.
+local function read_centres(o)
+  if o.reference == "box" then
+    check.table("packet", "shape", o.shape)
+    return nil, o.shape
+  end
+  local given = o.centre
+  if o.reference == "data" then
+    given = o.data
+    if type(given) == "table" and given.batch then given = given:batch(1, given:size()) end
+  end
+  local name = o.reference == "data" and "data" or "centre"
+  check.tensor("packet", name, given, "float")
+  local centres = given:detach()
+  local sizes = {}
+  for i, size in ipairs(centres.shape) do sizes[i] = size end
+  if o.reference == "data" or (o.shape == nil and #sizes == 4) then table.remove(sizes, 1) end
+  o.dtype = centres.dtype
+  return centres:contiguous(), o.shape or sizes
+end
+
+--- Makes a packet (one for each label; they share points and passes).
+-- @function packet
+-- @tparam table opts
+--
+-- - `model`: a network or a function, x [N, ...] -> logits [N, K]; with loss "value" a function
+--   x -> l [N], for any non-negative function
+-- - `label` or `labels`: classes from 0
+-- - `loss`: see `losses`; `clip` (10): C of "ce_clip"
+-- - `reference`: "box" (`low` 0, `high` 1, `shape` = sizes of one sample), "window" (`centre`: one
+--   image, `tau` in pixel units) or "data" (`data`: images [n, ...] or a data set, `tau`)
+-- - `field`: a conjugate, its name, or a function (x, l, g, label) -> l a(x), like x, measured as
+--   an operator beside the pixels: its standard deviation, and covariance with each pixel
+-- - `dtype` ("float32"): of the points of a box
+-- @treturn table a packet; see `measure`
+-- @raise wrong arguments
+local function make(_, opts)
+  local o = check.options("packet", opts, OPTIONS)
+  check.one_of("packet", "loss", o.loss, M.losses)
+  check.one_of("packet", "reference", o.reference, M.references)
+  check.number("packet", "clip", o.clip, 0)
+  check.number("packet", "tau", o.tau, 0)
+  if o.tau == 0 then check.fail("packet", "expected a number above 0 for tau, got 0") end
+  if o.low >= o.high then
+    check.fail("packet", "expected low < high, got %g and %g", o.low, o.high)
+  end
+  check.one_of("packet", "dtype", o.dtype, { "float32", "float64" })
+  o.labels = read_labels(o)
+  o.centres, o.shape = read_centres(o)
+  o.pixels = 1
+  for i, size in ipairs(o.shape) do
+    o.pixels = o.pixels * check.integer("packet", ("shape[%d]"):format(i), size, 1)
+  end
+  return setmetatable(o, Packet)
+end
+
+--- Measures the packet by sampling its reference.
+-- @function Packet:measure
+-- @tparam[opt] table opts `samples` (20000), `faces`: how many samples ask for the faces of a box
+--   (256; 0 for none), `face_pixels` ("all", or a list of pixels from 1), `seed` (that of
+--   `cj.seed`), `quiet`
+-- @treturn table the result, see `conjugate.packet.result`; with several labels a list of them
+-- @raise labels the model does not know; logits or gradients that are not finite; what the model
+--   raises
+function Packet:measure(opts)
+  return require("conjugate.packet.measure")(self, opts)
+end
+
+function Packet:__tostring()
+  return ("packet of %s, label %s, reference %s, %d pixels"):format(self.loss,
+    table.concat(self.labels, ", "), self.reference, self.pixels)
+end
+
+--- Quantities of a result, in the order of its tables.
+-- @treturn {string,...}
+function M.quantities()
+  return core.packet_quantities()
+end
+
+return setmetatable(M, {
+  __call = make,
+  __index = function(self, name)
+    if type(name) ~= "string" or name:find "[./]" then return nil end
+    local path = "conjugate.packet." .. name
+    if not package.searchpath(path, package.path) then return nil end
+    local value = require(path)
+    rawset(self, name, value)
+    return value
+  end,
+})

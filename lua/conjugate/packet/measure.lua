@@ -1,0 +1,125 @@
+--- One measurement of a packet: samples through the model into moments, with a progress bar.
+-- @module conjugate.packet.measure
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+local mode = require "conjugate.nn.mode"
+local ops = require "conjugate.ops"
+local plans = require "conjugate.plan"
+local progress = require "conjugate.run.progress"
+local result = require "conjugate.packet.result"
+
+local OPTIONS = {
+  samples = { "integer", 20000 },
+  faces = { "integer" },
+  face_pixels = { "string|table", "all" },
+  seed = { "integer" },
+  quiet = { "boolean" },
+}
+
+local SLICES = 40 -- how often the bar moves
+
+local function read(packet, opts)
+  local o = check.options("packet", opts, OPTIONS)
+  check.integer("packet", "samples", o.samples, 2)
+  o.faces = check.integer("packet", "faces", o.faces or math.min(256, o.samples), 0, o.samples)
+  o.seed = check.integer("packet", "seed", o.seed or core.random_state(), 0)
+  local pixels = {}
+  if packet.reference == "box" and o.faces > 0 then
+    if o.face_pixels == "all" then
+      for i = 1, packet.pixels do pixels[i] = i end
+    else
+      pixels = check.table("packet", "face_pixels", o.face_pixels)
+      for _, i in ipairs(pixels) do check.integer("packet", "face_pixels", i, 1, packet.pixels) end
+    end
+  end
+  o.face_pixels = pixels
+  return o
+end
+
+-- A point near the mean of every pixel, around which sums lose no digits.
+local function near_mean(packet)
+  if packet.reference == "box" then
+    return core.new({ packet.pixels }, (packet.low + packet.high) / 2, "float64", "packet")
+  end
+  local centres = packet.centres:to("float64"):reshape { -1, packet.pixels }
+  return centres:mean(1):reshape { packet.pixels }:contiguous()
+end
+
+local function term_set(packet)
+  if packet.field then return "field" end
+  return packet.reference == "window" and "window" or "plain"
+end
+
+local function open(packet, o)
+  return core.packet_new {
+    loss = packet.loss, clip = packet.clip, reference = packet.reference, low = packet.low,
+    high = packet.high, tau = packet.tau, centres = packet.centres, seed = o.seed,
+    size = packet.shape, dtype = packet.dtype, labels = packet.labels, samples = o.samples,
+    set = term_set(packet), centre = near_mean(packet), face_pixels = o.face_pixels,
+    face_samples = o.faces,
+  }
+end
+
+-- A function that gives l alone, as logits of two classes.
+local function as_logits(f)
+  return function(x)
+    local l = f(x)
+    check.tensor("packet", "the model's result", l, "float")
+    l = l:reshape { -1, 1 }
+    return ops.cat({ l, l:detach() * 0 }, 2)
+  end
+end
+
+-- l a(x) as the core asks for it.
+local function field_function(packet)
+  local field = packet.field
+  if field == nil then return nil end
+  if type(field) == "function" then return field end
+  local conjugate = require("conjugate.attacks").conjugate
+  local c = conjugate.find(field)
+  if not c then
+    check.fail("packet", "expected a conjugate, its name or a function for field, got %s",
+      check.describe(field))
+  end
+  return function(x, l, _, label)
+    local y = core.new({ x:size(1) }, label, "int64", "packet")
+    local sizes = { x:size(1) }
+    for i = 2, x:dim() do sizes[i] = 1 end
+    return c:field(packet.model, x, y, { quiet = true }) * l:to(x.dtype):reshape(sizes)
+  end
+end
+
+local function run(packet, o, model, plan, m)
+  local bar = progress.new {
+    label = "packet", total = o.samples, unit = "samples", quiet = o.quiet,
+  }
+  local field, done, forwards, backwards = field_function(packet), 0, 0, 0
+  local slice = math.max(math.ceil(o.samples / SLICES), 64)
+  while done < o.samples do
+    done, forwards, backwards = core.packet_run(m, model, plan, field, slice)
+    bar:update(done)
+  end
+  bar:finish()
+  return forwards, backwards
+end
+
+return function(packet, opts)
+  local o = read(packet, opts)
+  local model = packet.model
+  if packet.loss == "value" then model = as_logits(model) end
+  local m, started = open(packet, o), core.clock()
+  local shape = { 1 }
+  for i, size in ipairs(packet.shape) do shape[i + 1] = size end
+  local plan
+  local forwards, backwards = mode.in_eval(model, function()
+    plan = plans.try(model, core.new(shape, 0.5, packet.dtype, "packet"))
+    return run(packet, o, model, plan and plan:checked(), m)
+  end)
+  if plan and plan ~= model then plan:release() end
+  local work = { forwards = forwards, backwards = backwards, seconds = core.clock() - started }
+  local list = {}
+  for place, label in ipairs(packet.labels) do
+    list[place] = result.new(packet, o, m, place, label, work)
+  end
+  return #list == 1 and list[1] or list
+end

@@ -1,0 +1,255 @@
+--- What a measurement of a packet gives: numbers with standard errors, or a refusal.
+--
+-- Fields: `label`, `loss`, `reference`, `samples`, `seed`, `ess` (effective sample size), `largest`
+-- (share of the largest weight), `k` (Pareto shape of the weights' tail), `beta` with `beta_error`,
+-- `status` ("ok", "warn", "unreliable"), `reasons`, `forwards`, `backwards`, `seconds`.
+--
+-- Unless the status is "unreliable": `values[name]` and `errors[name]`, float64 [M], for every
+-- quantity that was measured (`conjugate.packet.quantities()`), and `faces`, the same for the
+-- pixels whose faces were asked for (`faces.pixels`, from 1), with `faces.verdicts`, one of
+-- "holds", "violated" or "undecided" each. On all of R^M (window, data) nothing is left at the
+-- edge, and `verdicts` are of all pixels.
+--
+-- A verdict is "holds" when slack = P - bound is above -q standard errors, q the normal quantile
+-- for all pixels together (Bonferroni, 5 %), "violated" below, and "undecided" when the error is no
+-- number.
+-- @module conjugate.packet.result
+local core = require "conjugate.core"
+local files = require "conjugate.run.files"
+
+local M = {}
+
+local Result = {}
+Result.__index = Result
+
+-- Gates of the weights: { reason, refuse } tests.
+local MOST_SHARE, MOST_K, LEAST_ESS, FEW_ESS, FAR = 0.1, 0.7, 100, 1000, 3
+
+local function refusals(r)
+  local list = {}
+  local function refuse(condition, text, ...)
+    if condition then list[#list + 1] = text:format(...) end
+  end
+  refuse(r.beta <= 0 or r.beta ~= r.beta, "the loss is zero at every sample")
+  refuse(r.ess < LEAST_ESS, "effective sample size %.1f, below %d", r.ess, LEAST_ESS)
+  refuse(r.largest > MOST_SHARE, "one sample has %.1f %% of the weight", 100 * r.largest)
+  refuse(r.k > MOST_K, "the weights' tail is heavy: Pareto k = %.2f, above %.1f", r.k, MOST_K)
+  return list
+end
+
+local function columns(values, errors, names)
+  local out = { values = {}, errors = {} }
+  for q, name in ipairs(names) do
+    local v = values:select(1, q)
+    local first = v:get(1)
+    if first == first or v:eq(v):to("int64"):sum():item() > 0 then
+      out.values[name], out.errors[name] = v, errors:select(1, q)
+    end
+  end
+  return out
+end
+
+-- The largest |gap| / error over the pixels.
+local function worst_z(part, name)
+  if not part.values[name] then return nil end
+  local gaps, errors, worst = part.values[name]:table(), part.errors[name]:table(), 0
+  for i, gap in ipairs(gaps) do
+    if errors[i] > 0 then worst = math.max(worst, math.abs(gap) / errors[i]) end
+  end
+  return worst
+end
+
+-- The x with P(|N(0, 1)| > x) = p, by bisection on a continued upper bound of the tail.
+local function two_sided_quantile(p)
+  local low, high = 0, 40
+  local function tail(x) -- 2 (1 - Phi(x)), Chebyshev fit of erfc (Press et al., section 6.2)
+    local t = 1 / (1 + 0.5 * (x / math.sqrt(2)))
+    local z = x / math.sqrt(2)
+    local sum = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418
+      + t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587
+      + t * (-0.82215223 + t * 0.17087277))))))))
+    return t * math.exp(-z * z + sum)
+  end
+  for _ = 1, 100 do
+    local middle = (low + high) / 2
+    if tail(middle) > p then low = middle else high = middle end
+  end
+  return high
+end
+
+-- Bonferroni over `count` pixels, 5 % in all; never below three standard errors.
+local function quantile(count)
+  return math.max(two_sided_quantile(0.05 / count), FAR)
+end
+
+local function judge(part)
+  local slack, errors = part.values.slack:table(), part.errors.slack:table()
+  local q, verdicts = quantile(#slack), {}
+  part.counts = { holds = 0, violated = 0, undecided = 0 }
+  for i, s in ipairs(slack) do
+    local known = s == s and errors[i] == errors[i]
+    verdicts[i] = not known and "undecided" or s > -q * errors[i] and "holds" or "violated"
+    part.counts[verdicts[i]] = part.counts[verdicts[i]] + 1
+  end
+  part.verdicts = verdicts
+end
+
+local function warnings(r, part)
+  local list = {}
+  if r.ess < FEW_ESS then list[1] = ("effective sample size %.0f"):format(r.ess) end
+  for _, name in ipairs { "B_gap", "c_gap" } do
+    local worst = worst_z(part, name)
+    local limit = worst and quantile(#part.verdicts)
+    if worst and worst > limit then
+      list[#list + 1] = ("%s: boundary and volume differ by %.1f standard errors, limit %.1f")
+        :format(name, worst, limit)
+    end
+    r["z_" .. name] = worst
+  end
+  return list
+end
+
+local function fill(r, m, place)
+  local names = core.packet_quantities()
+  local values, errors = core.packet_estimates(m, place, false)
+  local all = columns(values, errors, names)
+  r.values, r.errors = all.values, all.errors
+  local judged = all
+  if #r.options.face_pixels > 0 then
+    values, errors = core.packet_estimates(m, place, true)
+    r.faces = columns(values, errors, names)
+    r.faces.pixels, r.faces.samples = r.options.face_pixels, r.options.faces
+    judged = r.faces
+  end
+  if judged.values.B_face then
+    judge(judged)
+    r.verdicts, r.counts = judged.verdicts, judged.counts
+    r.reasons = warnings(r, judged)
+  end
+end
+
+--- Makes the result of one label.
+-- @tparam table packet the packet
+-- @tparam table o options of the measurement
+-- @param m the measurement
+-- @tparam integer place of the label, from 1
+-- @tparam integer label from 0
+-- @tparam table work forwards, backwards, seconds (of all labels)
+-- @treturn table see above
+function M.new(packet, o, m, place, label, work)
+  local even = core.packet_evenness(m, place)
+  local values, errors = core.packet_estimates(m, place, false)
+  local r = setmetatable({
+    label = label, loss = packet.loss, reference = packet.reference, shape = packet.shape,
+    tau = packet.reference ~= "box" and packet.tau or nil, clip = packet.clip,
+    samples = even.samples, ess = even.ess, largest = even.largest, k = even.k, seed = o.seed,
+    beta = values:get(1, 1), beta_error = errors:get(1, 1), options = o, reasons = {},
+    forwards = work.forwards, backwards = work.backwards, seconds = work.seconds,
+  }, Result)
+  local refused = refusals(r)
+  if #refused > 0 then
+    r.status, r.reasons = "unreliable", refused
+    return r
+  end
+  fill(r, m, place)
+  r.status = #r.reasons > 0 and "warn" or "ok"
+  return r
+end
+
+local function spread(v)
+  local list = v:table()
+  table.sort(list)
+  local function at(share)
+    return list[math.max(math.ceil(share * #list), 1)]
+  end
+  return at(0), at(0.5), at(1)
+end
+
+local shown = { "sigma_x", "g", "c", "sigma_p", "B", "B_face", "bound", "P", "U", "slack",
+  "tightness" }
+
+function Result:__tostring()
+  local lines = {
+    ("packet of %s, label %d, reference %s: %s"):format(self.loss, self.label, self.reference,
+      self.status),
+    ("N %d, ESS %.0f (%.1f %%), largest share %.2g, Pareto k %.2f, beta %.6g +- %.2g"):format(
+      self.samples, self.ess, 100 * self.ess / self.samples, self.largest, self.k, self.beta,
+      self.beta_error),
+  }
+  for _, reason in ipairs(self.reasons) do lines[#lines + 1] = self.status .. ": " .. reason end
+  if self.status == "unreliable" then return table.concat(lines, "\n") end
+  lines[#lines + 1] = ("%-10s %13s %13s %13s %13s"):format("", "least", "median", "most",
+    "median error")
+  for _, name in ipairs(shown) do
+    local part = self.faces and self.faces.values[name] and name == "B_face" and self.faces or self
+    if part.values[name] then
+      local low, middle, high = spread(part.values[name])
+      local _, error_ = spread(part.errors[name])
+      lines[#lines + 1] = ("%-10s %13.6g %13.6g %13.6g %13.2g"):format(name, low, middle, high,
+        error_)
+    end
+  end
+  if self.counts then
+    lines[#lines + 1] = ("sigma_x sigma_p >= |1 - B| / 2: holds for %d pixels, violated for %d, "
+      .. "undecided for %d"):format(self.counts.holds, self.counts.violated,
+      self.counts.undecided)
+  end
+  return table.concat(lines, "\n")
+end
+
+-- --- files --------------------------------------------------------------------------------------
+
+local function plain(part)
+  local out = {}
+  for name, v in pairs(part.values) do
+    out[name], out[name .. "_error"] = v:table(), part.errors[name]:table()
+  end
+  return out
+end
+
+--- The result as a table of numbers, strings and lists, for JSON.
+-- @treturn table
+function Result:record()
+  local out = {}
+  for _, key in ipairs { "label", "loss", "reference", "shape", "tau", "clip", "samples", "ess",
+    "largest", "k", "seed", "beta", "beta_error", "status", "reasons", "counts", "z_B_gap",
+    "z_c_gap", "forwards", "backwards" } do
+    out[key] = self[key]
+  end
+  if self.values then out.pixels = plain(self) end
+  if self.faces then
+    out.faces = plain(self.faces)
+    out.faces.pixels, out.faces.samples = self.faces.pixels, self.faces.samples
+    out.faces.verdicts = self.faces.verdicts
+  end
+  return out
+end
+
+--- Writes the result; the end of the file name chooses the form: .json (everything) or .csv (one
+-- line a pixel).
+-- @tparam string path
+-- @treturn boolean true, or nil and a message
+function Result:write(path)
+  if path:find "%.json$" then return files.write_json(path, self:record()) end
+  local names, lines = {}, {}
+  for _, name in ipairs(core.packet_quantities()) do
+    if self.values and self.values[name] then names[#names + 1] = name end
+  end
+  local header = { "pixel" }
+  for _, name in ipairs(names) do
+    header[#header + 1], header[#header + 2] = name, name .. "_error"
+  end
+  lines[1] = table.concat(header, ",")
+  local count = #names > 0 and self.values[names[1]]:numel() or 0
+  for i = 1, count do
+    local row = { tostring(i) }
+    for _, name in ipairs(names) do
+      row[#row + 1] = ("%.17g"):format(self.values[name]:get(i))
+      row[#row + 1] = ("%.17g"):format(self.errors[name]:get(i))
+    end
+    lines[#lines + 1] = table.concat(row, ",")
+  end
+  return files.write(path, table.concat(lines, "\n") .. "\n")
+end
+
+return M
