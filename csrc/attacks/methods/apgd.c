@@ -139,7 +139,7 @@ static cj_ask begin_phase(cj_trial *t, apgd *s) {
   s->support = fresh ? (double)t->n : count_changed(t, t->point);
   s->share = fresh ? 0.2 : s->support / (1.5 * (double)t->n);
   s->eta = l1 ? s->ball.eps : 2 * s->ball.eps;
-  s->length = s->due = max64(l1 ? 4 * s->steps / 100 : 22 * s->steps / 100, 1);
+  s->length = s->due = max64(l1 ? 4 * t->a->steps / 100 : 22 * s->steps / 100, 1);
   s->halved = true; /* so that the first checkpoint does not ask for a better point */
   s->step = s->rises = s->pass = 0;
   s->sum = 0;

@@ -5,10 +5,11 @@ local files = require "conjugate.run.files"
 
 local M = {}
 
---- Columns in the order they are written. Distances are in pixel units.
+--- Columns in the order they are written. Distances are in pixel units. `by` is the attack that
+-- broke the sample, where an attack is made of others; else it is missing, or empty in .csv.
 M.columns = {
   "attack", "index", "label", "pred_clean", "pred_adv", "status", "iters", "forwards", "backwards",
-  "l0", "l1", "l2", "linf", "loss_first", "loss_best",
+  "l0", "l1", "l2", "linf", "loss_first", "loss_best", "by",
 }
 
 local function csv_field(value)

@@ -28,13 +28,14 @@ M.columns = {
 
 local Result = {}
 
---- One table a sample, with the columns as fields.
+--- One table a sample, with the columns as fields; and `by`, for attacks made of others.
 -- @treturn {table,...}
 function Result:rows()
   local rows = {}
   for i = 1, self.n do
     local row = {}
     for _, name in ipairs(M.columns) do row[name] = self[name][i] end
+    row.by = self.by and self.by[i]
     rows[i] = row
   end
   return rows
