@@ -7,9 +7,9 @@ local M = {}
 
 M.summary = "measure CLEVER, distortions, curves, calibration, transfer of a checkpoint"
 M.description = "Measures one or more metrics on a data set. clever and su bring their own attacks "
-  .. "and take options from --set; distortion needs one attack (deepfool unless named), curve one "
-  .. "at several radii (--eps 0.05,0.1) or one of least distance with the radii as --eps, "
-  .. "eight_bit and transfer any one; calibration may have one."
+  .. "and take options of CLEVER from --set; distortion needs one attack (deepfool unless named), "
+  .. "curve one at several radii (--eps 0.05,0.1) or one of least distance with the radii as "
+  .. "--eps, eight_bit and transfer any one; calibration may have one."
 M.examples = {
   { "metrics clever --checkpoint runs/a/model.safetensors --limit 100 --set batches=10 "
     .. "--set samples=256", "CLEVER scores of 100 images, l2" },
@@ -134,8 +134,12 @@ local function run_clever(metrics, net, set, options)
   return r, tostring(r)
 end
 
-local function run_su(metrics, net, set, options)
-  local r = metrics.su(net, set, { seed = options.seed, quiet = options.quiet })
+local function run_su(metrics, net, set, options, opts)
+  local given, message = settings(options)
+  if not given then return nil, message end
+  local r = metrics.su(net, set, {
+    clever = given, batch = opts.batch, seed = opts.seed, quiet = opts.quiet,
+  })
   return r, su_text(r)
 end
 

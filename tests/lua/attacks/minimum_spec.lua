@@ -96,6 +96,25 @@ describe("minimum", function()
     assert.equal(1, r.forwards[1])
   end)
 
+  it("says NAN when a gradient is none, unless it succeeded before", function()
+    -- the gradient ends at the second try: the root of 0 has none
+    local tried = 0
+    local function broken(input)
+      return model(input) + (tried > 1 and (input * 0):sqrt():sum(2, true) or 0)
+    end
+    for eps0, status in pairs { [0.02] = "NAN", [0.3] = "SUCCESS" } do
+      tried = 0
+      local r = minimum {
+        eps0 = eps0, quiet = true, attack = function(eps)
+          tried = tried + 1
+          return cj.attacks.fgsm { eps = eps, quiet = true }
+        end,
+      } (broken, x, y)
+      assert.equal(status, r.status[1])
+      assert.equal(2, tried)
+    end
+  end)
+
   it("searches toward targets, sample by sample", function()
     local two = cj.cat({ x, x }, 1)
     local o = { early = false, loss = "margin" }

@@ -131,8 +131,10 @@ local function take(work, r, places)
       keep(work, r, k, i)
     elseif status == "FAIL" then
       work.low[i] = radius
-    else
-      work.high[i] = status == "ALREADY" and 0 or work.high[i]
+    elseif status == "ALREADY" then
+      work.high[i] = 0
+    elseif work.high[i] == math.huge then -- NaN, and no success before
+      work.columns.status[i] = status
     end
     local goes_on = status == "SUCCESS" or status == "FAIL"
     work.radius[i] = goes_on and next_radius(work, i) or nil
