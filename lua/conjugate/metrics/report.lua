@@ -13,13 +13,17 @@ local function is_plain(value)
   return kind == "number" or kind == "string" or kind == "boolean"
 end
 
---- Options of an attack as plain values, for records; functions and the like are left out.
+-- Options that change no result.
+local idle = { out = true, quiet = true, batch = true }
+
+--- Options of an attack as plain values, for records; functions and the like are left out, and so
+-- is what changes no result.
 -- @tparam ?table options an attack's options
 -- @treturn table
 function M.plain_options(options)
   local plain = {}
   for key, value in pairs(options or {}) do
-    if type(key) == "string" and is_plain(value) then plain[key] = value end
+    if type(key) == "string" and is_plain(value) and not idle[key] then plain[key] = value end
   end
   return plain
 end

@@ -8,6 +8,8 @@ local pictures = require "conjugate.study.pictures"
 
 local M = {}
 
+local balls = { linf = "max\194\160norm", l2 = "Euclidean" }
+
 local function success_table(study)
   local columns = { { "ball" }, { "radius", number = true } }
   for _, name in ipairs(measure.compared) do
@@ -15,7 +17,7 @@ local function success_table(study)
   end
   local rows = {}
   for i, row in ipairs(study.rows) do
-    local cells = { row.norm == "linf" and "max\194\160norm" or "Euclidean", ("%.5g"):format(row.eps) }
+    local cells = { balls[row.norm], ("%.5g"):format(row.eps) }
     for _, name in ipairs(measure.compared) do
       local c = row.attacks[name]
       cells[#cells + 1] = page.percent(c.success, { c.low, c.high })

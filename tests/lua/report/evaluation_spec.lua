@@ -152,7 +152,7 @@ describe("the report of an evaluation", function()
     misuse.raises("report: expected a result of evaluate, study, battery or of an attack, got 3",
       cj.report, 3)
     misuse.raises("report: expected a result", cj.report, {})
-    misuse.raises('there is no option "outs" (did you mean "out"?)', cj.report, result, { outs = "" })
+    misuse.raises('no option "outs" (did you mean "out"?)', cj.report, result, { outs = "" })
     misuse.raises("/dev/null", cj.report, result, { out = "/dev/null/x" })
   end)
 
@@ -194,6 +194,11 @@ describe("the report of an evaluation", function()
     assert.same({ "second", tostring(stages[3].broken), tostring(stages[3].robust) },
       { unpack(found, 1, 3) })
     assert.is_truthy(tostring(a):find("after second", 1, true))
+    local broken = 0
+    for _, record in ipairs(assert(log.read(dir .. "/parts/records.jsonl"))) do
+      if record.by == "second" then broken = broken + 1 end
+    end
+    assert.equal(stages[3].broken, broken)
     local one = cj.report(sequence(net, set:batch(1, 30)))
     assert.is_truthy(one:find("Part by part", 1, true))
   end)
