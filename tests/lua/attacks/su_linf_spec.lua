@@ -36,6 +36,19 @@ describe("su_linf", function()
     end
   end)
 
+  it("is never below the closed form on random affine models, nor far above", function()
+    local attack, near = su_linf { target = false, loss = "margin", quiet = true }, 0
+    for key = 1, 12 do
+      local affine, point, label, least = check_attack.affine(key, 3, 12)
+      local r = attack(affine, point, label)
+      assert.equal("SUCCESS", r.status[1])
+      assert.is_true(r.linf[1] >= least.linf * (1 - 1e-5))
+      assert.is_true(r.linf[1] <= 2 * least.linf) -- it may end at the other class
+      if r.linf[1] <= 1.06 * least.linf then near = near + 1 end
+    end
+    assert.is_true(near >= 8)
+  end)
+
   it("has the values of the paper's run", function()
     local o = su_linf {}.options
     assert.equal(50, o.steps)
