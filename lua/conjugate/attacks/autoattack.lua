@@ -14,7 +14,8 @@
 -- again, and ends with the same bytes; a folder of another model, other images or other options is
 -- refused. `steps` (100), `queries` (5000), `targets` (9; 5 for l1) and `attacks` (names such as
 -- "apgd-ce", "apgd-t", "fab-t", "square") make it cheaper, and no longer the standard: the result
--- says so. `batch` (64): samples between two entries of the journal.
+-- says so. `batch` (32): samples between two entries of the journal
+-- (with many threads take 16 for each, at least).
 --
 -- The result has the columns of every attack, with the cross entropy as loss, and `by`: for each
 -- sample the attack that broke it, "clean" (wrong already), or "" (robust). SUCCESS gives what that
@@ -157,7 +158,7 @@ return define {
     targets = { "integer" },
     attacks = { "table" },
     out = { "string" },
-    batch = { "integer", 64 },
+    batch = { "integer", 32 },
   },
   prepare = prepare,
   flags = flags,

@@ -21,6 +21,8 @@ M.examples = {
     .. "--transfer runs/b/model.safetensors", "may the robust accuracy be trusted?" },
   { "attack --checkpoint runs/a/model.safetensors --attack fgsm --attack pgd --eps 0.1 "
     .. "--out runs/a/attack", "also writes a page to look at: runs/a/attack/report.html" },
+  { "attack --checkpoint runs/a/model.safetensors --attack autoattack --eps 0.3 --limit 1000 "
+    .. "--out runs/aa", "AutoAttack; the same command goes on where it was stopped or killed" },
 }
 M.out = "Folder for report.html, summary.json, records.jsonl and records.csv."
 M.order = {
