@@ -5,6 +5,7 @@
  *   packet_run(m, model, plan or nil, field or nil, count)    adds samples; gives those so far
  *   packet_estimates(m, label place, faces)                   values and errors of all quantities
  *   packet_evenness(m, label place)                           how even the weights are
+ *   packet_totals(m, label place)                             sums over all pixels
  *
  * The Lua half checks what users give; here only what memory safety needs is checked. */
 #include <math.h>
@@ -15,6 +16,7 @@
 #include "lua/plan.h"
 #include "packet/estimate.h"
 #include "packet/run.h"
+#include "packet/totals.h"
 
 typedef struct measurement {
   cj_packet p;
@@ -271,6 +273,16 @@ static int64_t check_place(lua_State *L, const measurement *m) {
   return check_integer(L, 2, "packet", "the label's place", 1, m->p.label_count) - 1;
 }
 
+/* How pixel i is to be read. */
+static cj_reading reading(const measurement *m, const cj_moments *moments, int64_t i) {
+  return (cj_reading){.set = moments->set->name,
+                      .whole = m->p.reference.kind != CJ_REFERENCE_BOX,
+                      .centre = m->p.centre[i],
+                      .low = m->p.reference.low,
+                      .high = m->p.reference.high,
+                      .tau = m->p.reference.tau};
+}
+
 /* packet_estimates(measurement, place, faces) -> values, errors: float64 [quantities, pixels], of
  * all pixels, or with faces of the chosen ones; NaN where the terms do not tell. */
 static int l_estimates(lua_State *L) {
@@ -282,12 +294,7 @@ static int l_estimates(lua_State *L) {
   const int64_t size[2] = {CJ_QUANTITIES, moments->n};
   double *values = push_new(L, CJ_F64, 2, size)->data, *errors = push_new(L, CJ_F64, 2, size)->data;
   for (int64_t i = 0; i < moments->n; i++) {
-    const cj_reading r = {.set = moments->set->name,
-                          .whole = m->p.reference.kind != CJ_REFERENCE_BOX,
-                          .centre = m->p.centre[faces ? m->pixels[i] : i],
-                          .low = m->p.reference.low,
-                          .high = m->p.reference.high,
-                          .tau = m->p.reference.tau};
+    const cj_reading r = reading(m, moments, faces ? m->pixels[i] : i);
     cj_means means;
     cj_estimate out[CJ_QUANTITIES];
     cj_moments_means(moments, i, -1, &means);
@@ -303,6 +310,27 @@ static int l_estimates(lua_State *L) {
 static void set_number(lua_State *L, const char *name, double v) {
   lua_pushnumber(L, v);
   lua_setfield(L, -2, name);
+}
+
+/* packet_totals(measurement, place) -> name -> { value, error } of what all pixels say */
+static int l_totals(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  const int64_t j = check_place(L, m), n = m->p.reference.n;
+  if (!m->sums.all) raise_error(L, "packet: nothing was measured");
+  cj_reading *readings = lua_newuserdata(L, (size_t)n * sizeof *readings);
+  for (int64_t i = 0; i < n; i++) readings[i] = reading(m, &m->sums.all[j], i);
+  cj_estimate out[CJ_TOTALS];
+  cj_estimate_totals(&m->sums.all[j], m->sums.parts ? &m->sums.parts[j] : NULL, readings, out);
+  lua_createtable(L, 0, CJ_TOTALS);
+  for (int t = 0; t < CJ_TOTALS; t++) {
+    lua_createtable(L, 2, 0);
+    lua_pushnumber(L, out[t].value);
+    lua_rawseti(L, -2, 1);
+    lua_pushnumber(L, out[t].error);
+    lua_rawseti(L, -2, 2);
+    lua_setfield(L, -2, cj_total_name(t));
+  }
+  return 1;
 }
 
 /* packet_evenness(measurement, place) -> { samples, ess, largest, k } */
@@ -356,10 +384,13 @@ static int l_loss(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg functions[] = {
-    {"packet_new", l_new},           {"packet_estimates", l_estimates},
-    {"packet_evenness", l_evenness}, {"packet_quantities", l_quantities},
-    {"packet_loss", l_loss},         {NULL, NULL}};
+static const luaL_Reg functions[] = {{"packet_new", l_new},
+                                     {"packet_estimates", l_estimates},
+                                     {"packet_evenness", l_evenness},
+                                     {"packet_totals", l_totals},
+                                     {"packet_quantities", l_quantities},
+                                     {"packet_loss", l_loss},
+                                     {NULL, NULL}};
 
 void open_packet(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&metatable_key);

@@ -19,6 +19,9 @@ static cj_status open_label(cj_packet_sums *s, const cj_packet *p, int64_t j,
   CJ_TRY(cj_moments_open(&s->all[j], set, p->reference.n));
   for (int b = 0; b < CJ_BATCHES; b++)
     CJ_TRY(cj_weights_open(&s->weights[j * CJ_BATCHES + b], p->samples));
+  if (s->parts)
+    CJ_TRY(cj_moments_open(&s->parts[j], cj_term_set_find("parts", p->reference.dtype),
+                           p->reference.n));
   if (!s->faces) return CJ_OK;
   return cj_moments_open(&s->faces[j], cj_term_set_find("faces", p->reference.dtype),
                          p->face_count);
@@ -30,8 +33,10 @@ cj_status cj_packet_sums_open(cj_packet_sums *s, const cj_packet *p, const cj_te
   *s = (cj_packet_sums){0};
   s->all = cj_alloc_zeroed(labels * sizeof *s->all);
   s->weights = cj_alloc_zeroed(labels * CJ_BATCHES * sizeof *s->weights);
+  const bool curved = !cj_reference_flat(&p->reference);
   if (p->face_count) s->faces = cj_alloc_zeroed(labels * sizeof *s->faces);
-  if (!s->all || !s->weights || (p->face_count && !s->faces))
+  if (curved) s->parts = cj_alloc_zeroed(labels * sizeof *s->parts);
+  if (!s->all || !s->weights || (p->face_count && !s->faces) || (curved && !s->parts))
     status = cj_fail(CJ_EMEM, "no memory for the sums of %lld labels", (long long)p->label_count);
   for (int64_t j = 0; status == CJ_OK && j < p->label_count; j++) status = open_label(s, p, j, set);
   if (status != CJ_OK) cj_packet_sums_drop(s, p);
@@ -42,11 +47,13 @@ void cj_packet_sums_drop(cj_packet_sums *s, const cj_packet *p) {
   for (int64_t j = 0; j < p->label_count; j++) {
     if (s->all) cj_moments_drop(&s->all[j]);
     if (s->faces) cj_moments_drop(&s->faces[j]);
+    if (s->parts) cj_moments_drop(&s->parts[j]);
     for (int b = 0; s->weights && b < CJ_BATCHES; b++)
       cj_weights_drop(&s->weights[j * CJ_BATCHES + b]);
   }
   cj_free(s->all);
   cj_free(s->faces);
+  cj_free(s->parts);
   cj_free(s->weights);
   *s = (cj_packet_sums){0};
 }
@@ -240,6 +247,7 @@ static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
   }
   if (status == CJ_OK) {
     cj_moments_add(&g->sums->all[j], g->batch, &e);
+    if (e.score) cj_moments_add(&g->sums->parts[j], g->batch, &e);
     if (g->with_faces) add_faces(g, j, &e, g->scratch);
   }
   cj_tensor_drop(&slope);

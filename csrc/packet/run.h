@@ -34,6 +34,7 @@ typedef struct cj_packet {
 /* What is measured, for each label. */
 typedef struct cj_packet_sums {
   cj_moments *all, *faces; /* [labels]; faces: NULL without chosen pixels */
+  cj_moments *parts;       /* [labels]; NULL where nu is constant */
   cj_weights *weights;     /* [labels] */
   int64_t done;            /* samples so far */
   int64_t forwards, backwards;

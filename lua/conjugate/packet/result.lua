@@ -10,6 +10,11 @@
 -- "holds", "violated" or "undecided" each. On all of R^M (window, data) nothing is left at the
 -- edge, and `verdicts` are of all pixels.
 --
+-- `totals[name] = { value, error }` of all pixels together: `sigma_x` and `sigma_p` (roots of sums
+-- of squares), their product `P` and `bound` = sum |1 - B| / 2, which it cannot be below; the three
+-- parts of sum g^2, `loss_part`, `cross_part`, `window_part`, and `rms_gradient` = sqrt(beta
+-- loss_part), the root mean square of |grad l|. Errors by the jackknife over 32 batches.
+--
 -- A verdict is "holds" when slack = P - bound is above -q standard errors, q the normal quantile
 -- for all pixels together (Bonferroni, 5 %), "violated" below, and "undecided" when the error is no
 -- number.
@@ -113,7 +118,7 @@ local function fill(r, m, place)
   local names = core.packet_quantities()
   local values, errors = core.packet_estimates(m, place, false)
   local all = columns(values, errors, names)
-  r.values, r.errors = all.values, all.errors
+  r.values, r.errors, r.totals = all.values, all.errors, core.packet_totals(m, place)
   local judged = all
   if #r.options.face_pixels > 0 then
     values, errors = core.packet_estimates(m, place, true)
@@ -189,6 +194,11 @@ function Result:__tostring()
         error_)
     end
   end
+  local t = self.totals
+  lines[#lines + 1] = ("all pixels: sigma_x %.6g, sigma_p %.6g +- %.2g, P %.6g +- %.2g, bound %.4g")
+    :format(t.sigma_x[1], t.sigma_p[1], t.sigma_p[2], t.P[1], t.P[2], t.bound[1])
+  lines[#lines + 1] = ("loss part of sum g^2 %.4g +- %.2g, rms gradient %.4g"):format(
+    t.loss_part[1], t.loss_part[2], t.rms_gradient[1])
   if self.counts then
     lines[#lines + 1] = ("sigma_x sigma_p >= |1 - B| / 2: holds for %d pixels, violated for %d, "
       .. "undecided for %d"):format(self.counts.holds, self.counts.violated,
@@ -212,8 +222,8 @@ end
 function Result:record()
   local out = {}
   for _, key in ipairs { "label", "loss", "reference", "shape", "tau", "clip", "samples", "ess",
-    "largest", "k", "seed", "beta", "beta_error", "status", "reasons", "counts", "z_B_gap",
-    "z_c_gap", "forwards", "backwards" } do
+    "largest", "k", "totals", "seed", "beta", "beta_error", "status", "reasons", "counts",
+    "z_B_gap", "z_c_gap", "forwards", "backwards" } do
     out[key] = self[key]
   end
   if self.values then out.pixels = plain(self) end

@@ -160,6 +160,13 @@ describe("packets in many dimensions", function()
     holds(2.77497593504, ce.beta, ce.beta_error, "beta")
     check_truth(ce, { sigma_x = { .488396456581 }, sigma_p = { 1.06449330109 } })
     assert.is_true(ce.z_B_gap < 4)
+    for name, truth in pairs {
+      loss_part = .553867169127, cross_part = -.719493046117, window_part = 1.29877186505,
+      sigma_p = 1.06449330109, sigma_x = .488396456581, P = .488396456581 * 1.06449330109,
+    } do
+      holds(truth, ce.totals[name][1], ce.totals[name][2], name)
+      assert.is_true(ce.totals[name][2] < 0.02)
+    end
   end)
 end)
 
