@@ -166,17 +166,17 @@ cj_status cj_png_read(cj_tensor *out, const char *path) {
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-static cj_status check_picture(const cj_tensor *t) {
+static cj_status check_picture(const char *fn, const cj_tensor *t) {
   char shape[CJ_SHAPE_TEXT];
   const bool sizes = t->ndim == 2 || (t->ndim == 3 && (t->size[0] == 1 || t->size[0] == 3));
   if (!sizes)
-    return cj_fail(CJ_ESHAPE, "write_png: expected [H, W], [1, H, W] or [3, H, W], got %s",
+    return cj_fail(CJ_ESHAPE, "%s: expected [H, W], [1, H, W] or [3, H, W], got %s", fn,
                    cj_shape_text(shape, t));
   if (t->dtype == CJ_I64)
-    return cj_fail(CJ_EDTYPE, "write_png: expected uint8 or floats in 0..1, got int64");
+    return cj_fail(CJ_EDTYPE, "%s: expected uint8 or floats in 0..1, got int64", fn);
   for (int d = t->ndim - 2; d < t->ndim; d++)
     if (t->size[d] < 1 || t->size[d] > MOST_SIDE)
-      return cj_fail(CJ_ESHAPE, "write_png: expected sides of 1 to %d pixels, got %s", MOST_SIDE,
+      return cj_fail(CJ_ESHAPE, "%s: expected sides of 1 to %d pixels, got %s", fn, MOST_SIDE,
                      cj_shape_text(shape, t));
   return CJ_OK;
 }
@@ -223,13 +223,13 @@ static void write_all(session *s) {
   png_write_end(s->png, s->info);
 }
 
-/* The file's bytes in *out. */
-static cj_status encode(cj_bytes *out, const char *name, const cj_tensor *t) {
+/* The file's bytes in *out. fn, name: the call and the file, for messages. */
+static cj_status encode(cj_bytes *out, const char *fn, const char *name, const cj_tensor *t) {
   session s;
   cj_tensor packed = {0};
   memset(&s, 0, sizeof s);
   s.name = name;
-  CJ_TRY(check_picture(t));
+  CJ_TRY(check_picture(fn, t));
   CJ_TRY(cj_tensor_pack(&packed, t));
   s.status = pack(&s, &packed);
   if (s.status == CJ_OK) {
@@ -244,7 +244,7 @@ static cj_status encode(cj_bytes *out, const char *name, const cj_tensor *t) {
 
 cj_status cj_png_write(const char *path, const cj_tensor *t) {
   cj_bytes bytes = {0};
-  cj_status status = encode(&bytes, path, t);
+  cj_status status = encode(&bytes, "write_png", path, t);
   if (status == CJ_OK) status = cj_file_write(path, &(cj_piece){bytes.data, bytes.size}, 1);
   cj_bytes_drop(&bytes);
   return status;
@@ -252,7 +252,7 @@ cj_status cj_png_write(const char *path, const cj_tensor *t) {
 
 cj_status cj_png_encode(cj_tensor *out, const cj_tensor *t) {
   cj_bytes bytes = {0};
-  cj_status status = encode(&bytes, "encode_png", t);
+  cj_status status = encode(&bytes, "encode_png", "encode_png", t);
   const int64_t size = (int64_t)bytes.size;
   if (status == CJ_OK) status = cj_tensor_new(out, CJ_U8, 1, &size);
   if (status == CJ_OK) memcpy(out->data, bytes.data, bytes.size);

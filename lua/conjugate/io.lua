@@ -52,7 +52,7 @@ M.write_png = files.write_png
 -- @function encode_png
 -- @tparam Tensor tensor as for `write_png`
 -- @treturn Tensor uint8 [N]
--- @raise "write_png: expected [H, W], [1, H, W] or [3, H, W], got [2, 4, 4]"
+-- @raise "encode_png: expected [H, W], [1, H, W] or [3, H, W], got [2, 4, 4]"
 M.encode_png = files.encode_png
 
 --- Reads a NumPy array of float32, float64, int64, uint8 or bool (which becomes uint8).

@@ -263,23 +263,26 @@ static void test_starved_writers(void) {
   const cj_named named = {{"t", 1}, t};
   const size_t before = cj_memory_used();
   int passed = 0;
-  for (int64_t n = 0; n < 300 && passed < 6; n++) {
+  for (int64_t n = 0; n < 300 && passed < 7; n++) {
+    cj_tensor encoded = {0};
     cj_memory_fail_after(n);
     const cj_status status[] = {cj_idx_write(path_of("a"), &t),
                                 cj_idx_write(path_of("a.gz"), &t),
                                 cj_png_write(path_of("a.png"), &t),
                                 cj_npy_write(path_of("a.npy"), &t),
                                 cj_safetensors_write(path_of("a.s"), &named, 1, NULL, 0),
-                                cj_npz_write(path_of("a.npz"), &named, 1)};
+                                cj_npz_write(path_of("a.npz"), &named, 1),
+                                cj_png_encode(&encoded, &t)};
     cj_memory_fail_after(-1);
+    cj_tensor_drop(&encoded);
     passed = 0;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
       CHECK(status[i] == CJ_OK || status[i] == CJ_EMEM);
       passed += status[i] == CJ_OK;
     }
     CHECK(cj_memory_used() == before);
   }
-  CHECK(passed == 6);
+  CHECK(passed == 7);
   static const char *const names[] = {"a", "a.gz", "a.png", "a.npy", "a.s", "a.npz"};
   for (int i = 0; i < 6; i++) unlink(path_of(names[i]));
   cj_tensor_drop(&t);

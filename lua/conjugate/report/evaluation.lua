@@ -49,9 +49,13 @@ local function figure_text(value, format)
 end
 
 local columns = {
-  { "attack" }, { "RA (worst case), %", number = true }, { "RA (paper), %", number = true },
-  { "success, %", number = true }, { "mean ℓ2", number = true }, { "mean ℓ∞", number = true },
-  { "zero gradients, %", number = true },
+  { "attack" },
+  { "RA (worst case)", number = true, unit = "%" },
+  { "RA (paper)", number = true, unit = "%" },
+  { "success", number = true, unit = "%" },
+  { "mean ℓ2", number = true },
+  { "mean ℓ∞", number = true },
+  { "zero gradients", number = true, unit = "%" },
 }
 
 local function attack_row(name, attack)

@@ -8,29 +8,41 @@ local M = {}
 
 local element = markup.element
 
+local function class_of(column)
+  return column.number and "num" or nil
+end
+
+local function head_of(columns)
+  local cells = {}
+  for i, column in ipairs(columns) do
+    cells[i] = element("th", { scope = "col", class = class_of(column) }, column[1],
+      column.unit and ",\194\160" .. column.unit or false) -- the space does not break
+  end
+  return element("thead", nil, element("tr", nil, cells))
+end
+
+local function body_of(columns, rows)
+  local body = {}
+  for r, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      cells[i] = element(i == 1 and "th" or "td", { class = class_of(columns[i]) }, cell)
+    end
+    body[r] = element("tr", { class = row.total and "total" or nil }, cells)
+  end
+  return element("tbody", nil, body)
+end
+
 --- A table.
--- @tparam {table,...} columns each { title, number = true for right-aligned figures }
+-- @tparam {table,...} columns each { title, number = true for right-aligned figures, unit = text }
 -- @tparam {table,...} rows lists of cells (texts, elements, numbers; nil is not allowed); a row may
 --   have `total = true`
 -- @tparam[opt] string caption below the table
 -- @treturn table an element
 function M.table(columns, rows, caption)
-  local function class(i)
-    return columns[i].number and { class = "num" } or nil
-  end
-  local head, body = {}, {}
-  for i, column in ipairs(columns) do
-    local attributes = class(i) or {}
-    attributes.scope = "col"
-    head[i] = element("th", attributes, column[1])
-  end
-  for r, row in ipairs(rows) do
-    local cells = {}
-    for i, cell in ipairs(row) do cells[i] = element(i == 1 and "th" or "td", class(i), cell) end
-    body[r] = element("tr", row.total and { class = "total" } or nil, cells)
-  end
-  return markup.list(element("div", { class = "scroll" }, element("table", nil,
-    element("thead", nil, element("tr", nil, head)), element("tbody", nil, body))),
+  return markup.list(
+    element("div", { class = "scroll" },
+      element("table", nil, head_of(columns), body_of(columns, rows))),
     caption and element("p", { class = "caption" }, caption) or false)
 end
 

@@ -96,7 +96,7 @@ function M.stages(stages)
     }
   end
   return page.table({ { "" }, { "broken", number = true }, { "left", number = true },
-    { "accuracy left, %", number = true } }, rows,
+    { "accuracy left", number = true, unit = "%" } }, rows,
     "Each part attacks only what all before it left; in brackets Wilson's 95 % interval.")
 end
 

@@ -13,7 +13,7 @@ local balls = { linf = "max\194\160norm", l2 = "Euclidean" }
 local function success_table(study)
   local columns = { { "ball" }, { "radius", number = true } }
   for _, name in ipairs(measure.compared) do
-    columns[#columns + 1] = { pictures.label_of(study, name) .. ", %", number = true }
+    columns[#columns + 1] = { pictures.label_of(study, name), number = true, unit = "%" }
   end
   local rows = {}
   for i, row in ipairs(study.rows) do

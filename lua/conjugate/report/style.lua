@@ -36,10 +36,10 @@ p{margin:.5rem 0;max-width:46rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.34rem .9rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 th:first-child,td:first-child{padding-left:0}
-thead th{font-weight:600;border-bottom:1px solid var(--quiet);white-space:nowrap;
-vertical-align:bottom}
+thead th{font-weight:600;border-bottom:1px solid var(--quiet);vertical-align:bottom}
 tbody th{font-weight:400}
-.num{text-align:right;white-space:nowrap}
+.num{text-align:right}
+td.num{white-space:nowrap}
 .line{white-space:nowrap}
 .of{color:var(--quiet);white-space:nowrap}
 .total td,.total th{font-weight:600}

@@ -72,11 +72,17 @@ end
 
 -- --- the grid ------------------------------------------------------------------------------------
 
+-- At most five letters, for captions.
+local function short(value)
+  local text = ("%.3g"):format(value)
+  return #text > 5 and ("%.2g"):format(value) or text
+end
+
 -- Where each example was broken first: "8 at 0.05", or what it is still taken for.
 local function captions_of(shown)
   local texts, parts = {}, {}
   for k, e in ipairs(shown) do
-    texts[k] = e.hit and ("%d at %.3g"):format(e.pred, e.eps) or ("still %d"):format(e.pred)
+    texts[k] = e.hit and ("%d at %s"):format(e.pred, short(e.eps)) or ("still %d"):format(e.pred)
     parts[k] = e.x
   end
   return texts, cj.cat(parts, 1)
@@ -118,7 +124,7 @@ end
 -- @tparam table examples `study.examples`
 -- @treturn integer screen pixels per element
 function M.zoom(examples)
-  return math.max(1, math.floor(112 / math.max(examples.x:size(3), examples.x:size(4))))
+  return math.max(1, math.floor(128 / math.max(examples.x:size(3), examples.x:size(4))))
 end
 
 return M

@@ -46,6 +46,18 @@ describe("a PNG file", function()
     assert.same({ 1, 4, 6 }, cj.io.read_png(path).shape)
   end)
 
+  it("is the same in memory", function()
+    for _, x in ipairs { ramp(1, 5, 7), ramp(3, 5, 7), cj.random.rand({ 4, 6 }, "float32", 1) } do
+      assert(cj.io.write_png(path, x))
+      local bytes = cj.io.encode_png(x)
+      assert.equal("uint8", bytes.dtype)
+      assert.is_true(folder.read(path) == bytes:bytes())
+    end
+    raises("encode_png: expected [H, W], [1, H, W] or [3, H, W], got [2, 4, 4]",
+      cj.io.encode_png, cj.zeros { 2, 4, 4 })
+    raises("expected a tensor for tensor, got nil", cj.io.encode_png, nil)
+  end)
+
   it("of a view is that of its elements", function()
     local x = ramp(5, 7, 3):permute { 3, 1, 2 }
     assert(cj.io.write_png(path, x))
@@ -94,6 +106,7 @@ describe("a PNG file", function()
     local x = ramp(3, 6, 5)
     starve.every_allocation(function() assert(cj.io.write_png(path, x)) end)
     starve.every_allocation(function() assert(cj.io.read_png(path)) end)
+    starve.every_allocation(function() assert(cj.io.encode_png(x)) end)
   end)
 
   it("is refused to wrong calls", function()
