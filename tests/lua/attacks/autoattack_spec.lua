@@ -103,6 +103,18 @@ describe("AutoAttack", function()
     end
   end)
 
+  it("attacks models that answer at random", function()
+    local calls = 0
+    local function noisy(input)
+      calls = calls + 1
+      return model(input) + cj.tensor({ 0.05 * (calls % 5 - 2), 0, 0 }, "float64")
+    end
+    local o = { version = "rand", eps = 0.1, steps = 20, quiet = true }
+    assert.equal("SUCCESS", autoattack(o)(noisy, x, y).status[1])
+    o.eps = 0.02
+    assert.equal("FAIL", autoattack(o)(noisy, x, y).status[1])
+  end)
+
   it("records the seed it was not given", function()
     cj.seed(41)
     assert.equal(41, autoattack { eps = 0.1, steps = 1, queries = 1, quiet = true }(model, x, y)
@@ -284,6 +296,17 @@ describe("a journal of AutoAttack", function()
       for k = 1, 4 do assert.equal(whole.by[first + k], part.by[k]) end
     end
     assert.equal(outcome(whole), outcome(run("parts", net, images, labels)))
+  end)
+
+  it("has a folder for each of several radii", function()
+    local net, images, labels = check_attack.network(6)
+    local o = { eps = { 0.01, 0.03 }, steps = 2, queries = 3, quiet = true, out = dir .. "/s" }
+    local first = autoattack(o)(net, images, labels, { seed = 3 })
+    local again = autoattack(o)(net, images, labels, { seed = 3 })
+    for i, name in ipairs { "eps-0.01", "eps-0.03" } do
+      assert.is_truthy(folder.read(dir .. "/s/" .. name .. "/journal.jsonl"))
+      assert.equal(tostring(first.results[i]), tostring(again.results[i]))
+    end
   end)
 
   it("is refused for another model, other labels, other options", function()

@@ -7,7 +7,8 @@ describe("conjugate attack --attack autoattack", function()
   setup(function()
     dir = folder.make()
     local code, text = kill.run(kill.command {
-      "train", "--data", "mini", "--limit", "640", "--epochs", "1", "--quiet", "--out", dir .. "/net",
+      "train", "--data", "mini", "--limit", "640", "--epochs", "1", "--quiet",
+      "--out", dir .. "/net",
     })
     assert.equal(0, code, text)
   end)

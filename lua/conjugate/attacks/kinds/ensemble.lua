@@ -296,7 +296,11 @@ function M.call(attack, model, x, y, opts)
   local stop
   work.tell, stop = teller(attack.name, call.n, given, call.quiet)
   work.out = out
-  if out then work.journal = journal.open(out, config_of(attack, x, seed)) end
+  if out then
+    local opened, found = pcall(journal.open, out, config_of(attack, x, seed))
+    if not opened then check.fail(attack.name, "%s", found) end
+    work.journal = found
+  end
   local ok, message = pcall(core.finally, function()
     rows.with_plan(model, x, function(planned)
       work.model, work.planned = planned, plans.is_plan(planned)

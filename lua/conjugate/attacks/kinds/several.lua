@@ -30,7 +30,8 @@ end
 
 --- Makes the attack.
 -- @tparam table family an attack family
--- @tparam table opts options of the family, with a list as `eps`
+-- @tparam table opts options of the family, with a list as `eps`; a folder `out` gets one folder
+--   for each radius
 -- @treturn table callable like an attack; `name`, `options`, `radii` (sorted), `attacks` (one for
 --   each)
 -- @raise wrong options
@@ -40,6 +41,7 @@ function M.new(family, opts)
   for i, eps in ipairs(self.radii) do
     for key, value in pairs(opts) do self.options[key] = value end
     self.options.eps = eps
+    if opts.out then self.options.out = ("%s/eps-%.6g"):format(opts.out, eps) end
     self.attacks[i] = family(self.options)
   end
   self.options.eps = self.radii
