@@ -36,7 +36,7 @@ typedef struct fab {
   double distance;   /* of the best candidate, however far; infinite: there is none */
   double *clean;     /* [K] logits of x */
   real *d1, *d2, *best;
-  void *scratch; /* of a norm's random start, or of its way onto a plane */
+  void *scratch; /* of the norm's random start, or of its way onto a plane: of l1, n indices fit */
   /* The final search. Points of it are x + share * (best - x), leads are z_y - z_rival, `near` is
    * the last that was not misclassified, and the best candidate itself is `far`. */
   int64_t rival, turn;
