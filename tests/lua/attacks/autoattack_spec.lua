@@ -137,9 +137,25 @@ describe("AutoAttack", function()
       assert.is_truthy(message:find("autoattack: ", 1, true), message)
       assert.is_truthy(message:find(case[2], 1, true), message)
     end
-    local ok, message = pcall(autoattack { eps = 0.1 }, model, x, { 7 })
-    assert.is_false(ok)
-    assert.is_truthy(message:find("autoattack: expected labels in 0..2", 1, true), message)
+    local many = x:expand { 40, 4 }:clone()
+    many:narrow(1, 37, 1):fill_(1.5)
+    for _, case in ipairs {
+      { x, { 7 }, nil, "expected labels in 0..2" }, { many, 0, nil, "got 1.5 in sample 37" },
+      { x, y, { target = 1 }, "expected no target" }, { x, y, { out = 7 }, "for out, got 7" },
+      { x, y, { out = "" }, "expected the name of a folder" },
+      { x, y, { progress = 1 }, "for progress, got 1" }, { x, y, { otu = 1 }, '"otu"' },
+    } do
+      local ok, message = pcall(autoattack { eps = 0.1 }, model, case[1], case[2], case[3])
+      assert.is_false(ok)
+      assert.is_truthy(message:find("autoattack: ", 1, true), message)
+      assert.is_truthy(message:find(case[4], 1, true), message)
+    end
+  end)
+
+  it("of no samples gives an empty result", function()
+    local r = autoattack { eps = 0.1, quiet = true } (model, cj.zeros({ 0, 4 }, "float64"), {})
+    assert.equal(0, r.n)
+    assert.same({}, r.by)
   end)
 
   it("tells of its progress", function()

@@ -9,6 +9,7 @@ local core = require "conjugate.core"
 local interrupt = require "conjugate.run.interrupt"
 local json = require "conjugate.run.json"
 local journal = require "conjugate.attacks.kinds.journal"
+local options = require "conjugate.attacks.kinds.options"
 local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 local result = require "conjugate.attacks.kinds.result"
@@ -19,7 +20,18 @@ local M = {}
 local SPENT = { "iters", "forwards", "backwards", "zeros" }
 local NORMS = { "l0", "l1", "l2", "linf" }
 local ORDER = { "sample", "attack", "label", "status" } -- of the keys of an entry
+local OWN = { out = { "string" }, progress = { "callable" } }
 local REPEATS, SAME = 5, 1e-4 -- passes on the clean input; how far normalised logits may differ
+
+local function parts_of(places, size)
+  local parts = {}
+  for from = 1, #places, size do
+    local part = {}
+    for k = from, math.min(from + size - 1, #places) do part[#part + 1] = places[k] end
+    parts[#parts + 1] = part
+  end
+  return parts
+end
 
 -- --- the clean inputs ---------------------------------------------------------------------------
 
@@ -60,20 +72,20 @@ local function look(work, x, places)
   return r
 end
 
-local function meet(work, places)
-  local r, c = look(work, rows.of(work.x, places), places), work.columns
-  work.report = work.report or r.report
-  work.found.probabilities = work.found.probabilities + r.report.probabilities
-  for k, i in ipairs(places) do
+-- All samples in one call, so that messages give their places.
+local function meet(work)
+  local places = rows.all(work.call.n)
+  local r, c = look(work, work.x, places), work.columns
+  work.report, work.found.probabilities = r.report, r.report.probabilities
+  for i in ipairs(places) do
     for _, name in ipairs(result.columns) do
-      if name ~= "label" then c[name][i] = r[name][k] end
+      if name ~= "label" then c[name][i] = r[name][i] end
     end
-    work.by[i] = r.status[k] == "ALREADY" and "clean" or nil
+    work.by[i] = r.status[i] == "ALREADY" and "clean" or nil
   end
-  if not work.planned and not work.random then
-    count_random(work, places)
-    work.forwards = work.forwards + REPEATS * #places
-  end
+  if work.planned or work.random then return end
+  for _, part in ipairs(parts_of(places, work.call.batch)) do count_random(work, part) end
+  work.forwards = work.forwards + REPEATS * work.call.n
 end
 
 -- --- what attacks find --------------------------------------------------------------------------
@@ -200,16 +212,6 @@ end
 
 -- --- the run ------------------------------------------------------------------------------------
 
-local function parts_of(places, size)
-  local parts = {}
-  for from = 1, #places, size do
-    local part = {}
-    for k = from, math.min(from + size - 1, #places) do part[#part + 1] = places[k] end
-    parts[#parts + 1] = part
-  end
-  return parts
-end
-
 local function run_stage(work, stage)
   local places = {}
   for i = 1, work.call.n do
@@ -224,7 +226,7 @@ local function run_stage(work, stage)
 end
 
 local function run_all(work)
-  for _, part in ipairs(parts_of(rows.all(work.call.n), work.call.batch)) do meet(work, part) end
+  meet(work)
   if work.journal then recall(work) end
   for _, stage in ipairs(work.stages) do run_stage(work, stage) end
 end
@@ -234,7 +236,7 @@ local function new_work(attack, x, call)
   local work = {
     name = attack.name, x = x:detach(), x_adv = x:detach():clone(), call = call, probe = s.probe,
     stages = s.stages, random = s.random_model, columns = {}, by = {}, done = {}, zero_start = {},
-    spent = 0, forwards = 0, backwards = 0, found = { random = 0, probabilities = 0 },
+    spent = 0, forwards = 0, backwards = 0, found = { random = 0 },
   }
   for _, name in ipairs(result.columns) do work.columns[name] = {} end
   for _, stage in ipairs(s.stages) do work.done[stage.name] = {} end
@@ -275,6 +277,16 @@ local function interrupted(message, out)
     0)
 end
 
+-- The options of a call that only such attacks have, and the others.
+local function read_own(attack, opts)
+  local own, rest = {}, {}
+  for key, v in pairs(check.table(attack.name, "options", opts or {})) do
+    if OWN[key] then own[key] = v else rest[key] = v end
+  end
+  options.check_target(attack.name, attack.settings, rest.target)
+  return check.options(attack.name, own, OWN), rest
+end
+
 --- Runs the stages.
 -- @tparam table attack its settings have `stages` (list of `name`, `attack`, `cost` in passes a
 --   sample), `names` (of the stages), `probe` (an attack without steps), `random_model`
@@ -286,15 +298,13 @@ end
 -- @treturn table result; with `by` (for each sample the attack that broke it, "clean", or "") and
 --   `found` (counts for `flags`)
 function M.call(attack, model, x, y, opts)
-  local own = {}
-  for key, v in pairs(opts or {}) do own[key] = v end
-  local out, given = own.out or attack.options.out, own.progress
-  own.out, own.progress = nil, nil
-  local call = rows.read(attack.name, attack.options, model, x, y, own)
+  local own, rest = read_own(attack, opts)
+  local out = own.out or attack.options.out
+  local call = rows.read(attack.name, attack.options, model, x, y, rest)
   local seed, started = call.seed, core.clock()
   local work = new_work(attack, x, call)
   local stop
-  work.tell, stop = teller(attack.name, call.n, given, call.quiet)
+  work.tell, stop = teller(attack.name, call.n, own.progress, call.quiet)
   work.out = out
   if out then
     local opened, found = pcall(journal.open, out, config_of(attack, x, seed))

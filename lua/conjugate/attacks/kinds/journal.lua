@@ -62,6 +62,7 @@ end
 -- @treturn Journal with `entries`, those written before
 -- @raise another process works there, or another attack did; files that were changed
 function M.open(dir, config)
+  if dir == "" then error('expected the name of a folder, got ""', 0) end
   local run, message = runs.open { dir = dir, config = config }
   if not run then error(message, 0) end
   local self = setmetatable({ run = run, entries = {} }, Journal)
