@@ -15,6 +15,7 @@
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local checkpoint = require "conjugate.run.checkpoint"
+local figure = require("conjugate.plot").figure
 local files = require "conjugate.run.files"
 local follow = require "conjugate.ifa.follow"
 local interrupt = require "conjugate.run.interrupt"
@@ -289,8 +290,8 @@ local function draw(o, c, name)
     made[#made + 1] = type(result) == "table" and (result.png or result.gp) or result
     if type(result) == "table" then message = message or result.message end
   end
-  note("curve", report.curve(c.place .. "/ifa_curve", c.ifa, about))
-  note("losses", report.losses(c.place .. "/pix2pix_losses", c.history))
+  note("curve", figure.save(c.place .. "/ifa_curve", report.curve(c.ifa, about)))
+  note("losses", figure.save(c.place .. "/pix2pix_losses", report.losses(c.history)))
   note("test images", report.test_grid(c.place .. "/test_images.png", {
     net = c.net, test = o.test, attack = cj.attacks.pgd(o.attack), eps = o.attack.eps,
     acl_attack = cj.attacks.pgd(o.attack), augmented = c.augmented, classes = o.test.classes,
@@ -357,6 +358,10 @@ local function finish(o, list, name, started)
   assert(files.write(o.out .. "/metrics.jsonl", metrics(list)))
   report.write_table(o.out .. "/table", list)
   assert(files.write_json(o.out .. "/summary.json", result, ORDER))
+  if o.pictures then
+    local page = require("conjugate.report.ifa").page(result, list)
+    assert(files.write(o.out .. "/report.html", page))
+  end
   result.out, result.table = o.out, report.table(list)
   result.sketch = report.sketch(list[#list].ifa)
   return result
@@ -370,7 +375,7 @@ local function work(o, net, started)
     if o.pictures then made, message = draw(o, c, name) end
   end
   if o.pictures and #list > 1 then
-    local chart = report.epochs(o.out .. "/cl_acl", list)
+    local chart = figure.save(o.out .. "/cl_acl", report.epochs(list))
     made[#made + 1] = chart.png or chart.gp
   end
   local result = finish(o, list, name, started)

@@ -2,6 +2,7 @@ local assert = require "luassert"
 local cj = require "conjugate"
 local files = require "conjugate.run.files"
 local follow = require "conjugate.ifa.follow"
+local html = require "support.html"
 local report = require "conjugate.ifa.report"
 local system = require "conjugate.run.system"
 
@@ -29,7 +30,7 @@ local function contents(folder)
   local pipe = io.popen(("cd '%s' && find . -type f | sort"):format(folder))
   for name in pipe:lines() do
     if not (name:find "%.lock$" or name:find "summary%.json$" or name:find "times%.json$") then
-      list[#list + 1] = name .. " " .. bytes_of(folder .. "/" .. name)
+      list[#list + 1] = name .. " " .. html.without_vary(bytes_of(folder .. "/" .. name))
     end
   end
   pipe:close()
@@ -214,6 +215,20 @@ describe("ifa.run", function()
     for _, name in ipairs { "test_images.png", "training_images.png" } do
       assert.equal(3, assert(cj.io.read_png(reference .. "/" .. name)).shape[1])
     end
+  end)
+
+  it("leaves a page that holds the table, the curves and the pictures", function()
+    local page = bytes_of(reference .. "/report.html")
+    assert.is_nil(html.fault(page))
+    assert.same({}, html.fetched(page))
+    local s = assert(files.read_json(reference .. "/summary.json"))
+    local rows = html.rows(page)
+    assert.equal(("%.2f [%.2f, %.2f]"):format(s.ta, s.ta_interval[1], s.ta_interval[2]), rows[2][3])
+    assert.equal(("%.2f"):format(s.acl.ra_paper), rows[3][4]:match "^[%d.]+")
+    local pictures = html.pictures(page)
+    assert.equal(3, #pictures)
+    assert.is_true(bytes_of(reference .. "/test_images.png") == pictures[1])
+    assert.equal(2, select(2, page:gsub("<svg", "")))
   end)
 
   it("ends with the same bytes when it was stopped after any stage", function()

@@ -125,30 +125,28 @@ local function ticks_up_to(steps)
   return ticks
 end
 
---- Writes the chart of the IFA curve: .csv, .gp and, with gnuplot, .png.
--- @tparam string path folder and name without extension
+--- The chart of the IFA curve.
 -- @tparam table ifa as for @{sketch}, with eps and steps
 -- @tparam string about what was followed, for the title
--- @treturn table as `plot.figure.save`
-function M.curve(path, ifa, about)
-  return plot.figure.save(path, {
+-- @treturn table a figure for `plot.figure.save` and pages
+function M.curve(ifa, about)
+  return {
     title = ("IFA on %s: X_n after n steps of ε = %.4g"):format(about, ifa.eps),
     x = { label = "steps n", scale = "sqrt", ticks = ticks_up_to(ifa.steps) },
     y = { label = "accuracy on the training set", unit = "%", range = { 0, 101 } },
     series = series_of(ifa),
-  })
+  }
 end
 
---- Writes the chart of the generator's training.
--- @tparam string path folder and name without extension
+--- The chart of the generator's training.
 -- @tparam {table,...} history epoch, d_loss, adversarial, l1
--- @treturn table as `plot.figure.save`
-function M.losses(path, history)
+-- @treturn table a figure
+function M.losses(history)
   local x, l1, adversarial, d = {}, {}, {}, {}
   for i, record in ipairs(history) do
     x[i], l1[i], adversarial[i], d[i] = record.epoch, record.l1, record.adversarial, record.d_loss
   end
-  return plot.figure.save(path, {
+  return {
     title = "Pix2Pix: losses of the generator and the discriminator",
     x = { label = "epochs done", range = { 0 } },
     y = { label = "mean loss, logarithmic scale", scale = "log" },
@@ -158,14 +156,13 @@ function M.losses(path, history)
       { name = "G, adversarial", x = x, y = adversarial },
       { name = "D", x = x, y = d },
     },
-  })
+  }
 end
 
---- Writes the chart of TA and RA of CL and ACL against the epochs of training.
--- @tparam string path folder and name without extension
+--- The chart of TA and RA of CL and ACL against the epochs of training.
 -- @tparam {table,...} results as for @{table}
--- @treturn table as `plot.figure.save`
-function M.epochs(path, results)
+-- @treturn table a figure
+function M.epochs(results)
   local series = {}
   for _, kind in ipairs { "cl", "acl" } do
     for _, measure in ipairs { { "ta", "TA" }, { "ra_paper", "RA" } } do
@@ -174,12 +171,12 @@ function M.epochs(path, results)
       series[#series + 1] = s
     end
   end
-  return plot.figure.save(path, {
+  return {
     title = "Accuracy with (ACL) and without (CL) augmentation, test set", series = series,
     x = { label = "epochs of training" },
     y = { label = "accuracy", unit = "%", range = { 0, 101 } },
     key = "outside right top",
-  })
+  }
 end
 
 -- --- pictures ------------------------------------------------------------------------------------

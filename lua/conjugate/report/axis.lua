@@ -13,7 +13,7 @@ local function nice_step(span, count)
   local raw = span / count
   local power = 10 ^ math.floor(math.log10(raw))
   for _, factor in ipairs { 1, 2, 5 } do
-    if raw <= factor * power * (1 + 1e-9) then return factor * power end
+    if raw <= factor * power * 1.05 then return factor * power end
   end
   return 10 * power
 end

@@ -64,15 +64,22 @@ function M.zoom(x)
   return math.max(1, math.floor(84 / math.max(x:size(3), x:size(4))))
 end
 
+--- A PNG file as a figure, which scrolls where it is too wide.
+-- @tparam string bytes the file
+-- @tparam string caption what is to be seen
+-- @treturn table an element
+function M.picture(bytes, caption)
+  local image = markup.element("div", { class = "scroll" }, picture.image(bytes, caption))
+  return page.figure(image, caption)
+end
+
 --- A grid of pictures as a figure.
 -- @tparam {table,...} rows as for `plot.grid.save`
 -- @tparam integer zoom screen pixels per element
 -- @tparam string caption what is to be seen
 -- @treturn table an element
 function M.grid(rows, zoom, caption)
-  local canvas = require("conjugate.plot.grid").draw(rows, { zoom = zoom })
-  local image = markup.element("div", { class = "scroll" }, picture.image(canvas, caption))
-  return page.figure(image, caption)
+  return M.picture(require("conjugate.plot.grid").draw(rows, { zoom = zoom }):png(), caption)
 end
 
 --- Numbers as texts, for captions under pictures.

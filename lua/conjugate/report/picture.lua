@@ -28,14 +28,20 @@ function M.base64(bytes)
   return table.concat(parts)
 end
 
---- A canvas as an image of the page, at most as wide as the picture is.
--- @tparam Canvas canvas see `conjugate.plot.canvas`
+-- A number of four bytes, the first the highest.
+local function read_number(bytes, from)
+  local a, b, c, d = bytes:byte(from, from + 3)
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+--- A PNG file as an image of the page.
+-- @tparam string bytes the file
 -- @tparam string text what is to be seen, for those who do not see it
--- @treturn table an element, `<img>`
-function M.image(canvas, text)
+-- @treturn table an element, `<img>`, as large as the picture is
+function M.image(bytes, text)
   return markup.element("img", {
-    src = "data:image/png;base64," .. M.base64(canvas:png()), alt = text,
-    width = canvas.width, height = canvas.height,
+    src = "data:image/png;base64," .. M.base64(bytes), alt = text,
+    width = read_number(bytes, 17), height = read_number(bytes, 21), -- where its header has them
   })
 end
 
