@@ -77,7 +77,7 @@ local function chosen(o, name, list)
       }
     end
   end
-  if #stages == 0 then check.fail(name, "expected at least one attack in attacks, got none") end
+  if #stages == 0 then check.fail(name, "expected at least one attack for attacks, got none") end
   return stages
 end
 
@@ -98,6 +98,7 @@ local function prepare(o, name)
     o[key] = check.integer(name, key, o[key] or value, key == "targets" and 1 or 0)
   end
   if o.loss ~= "ce" then check.fail(name, "it takes no loss: each of its attacks has its own") end
+  if o.out == "" then check.fail(name, 'expected a folder for out, got ""') end
   local list = stages_of(o, usual)
   local stages, names = chosen(o, name, list), {}
   for i, stage in ipairs(stages) do names[i] = stage.name end

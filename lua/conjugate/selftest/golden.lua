@@ -77,6 +77,10 @@ M.cases = {
     expected = { status = "SUCCESS", pred_adv = 2, l1 = 0.184289 } },
   { attack = "square", options = { eps = 0.07, queries = 500 }, model = "image",
     expected = { status = "SUCCESS", linf = 0.07, l1 = 0.28 } },
+  { attack = "autoattack", options = { eps = 0.062, queries = 50 }, model = "image",
+    expected = { status = "FAIL" } },
+  { attack = "autoattack", options = { eps = 0.063, queries = 50 }, model = "image",
+    expected = { status = "SUCCESS", pred_adv = 1 } },
   -- (d + stab + .001) / (3 / sqrt 20) * 1.02, d the Euclidean distance
   { attack = "sparsefool", options = { lambda = 1 }, within = 1e-6,
     expected = { status = "SUCCESS", pred_adv = 2, l0 = 1, l1 = 0.188673 } },

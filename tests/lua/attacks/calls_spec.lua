@@ -92,7 +92,8 @@ describe("wrong calls of", function()
     end)
 
     it(name .. " with radii say what is wrong", function()
-      local none = cj.attacks[name](cheap(name)).settings.method == "search"
+      local method = cj.attacks[name](cheap(name)).settings.method
+      local none = method == "search" or method == "ensemble" -- made of calls of other attacks
       for _, case in ipairs(wrong_radii) do
         check_call(name, none and 'there is no option "radii"' or case[1], model, x, y,
           { radii = case[2] })

@@ -29,6 +29,7 @@ local several = {
   conjugate = { "nonsense", 3, {}, true },
   attack = { "nonsense", 3, {}, true },
   options = { 3, "text", true },
+  out = { "", 3, {}, true },
   at = { 3, "text", { -1 }, { 1.5 }, { "a" }, { NAN }, { 1000 } },
 }
 

@@ -4,6 +4,7 @@ local cj = require "conjugate"
 local budgets = {
   apgd = { steps = 6 },
   apgdt = { steps = 6 },
+  autoattack = { steps = 3, queries = 10, targets = 2 },
   cw2 = { csteps = 3, steps = 20, lr = 0.05, c0 = 0.1 },
   fab = { steps = 6 },
   fabt = { steps = 6 },

@@ -34,6 +34,8 @@ function M.read(fn, own, model, x, y, opts)
   if goal == "given" then call.target = arguments.labels(fn, "targets", given, call.n):table() end
   call.seed = call.seed or own.seed or core.random_state()
   call.batch = call.batch or own.batch
+  check.integer(fn, "seed", call.seed, 0)
+  check.integer(fn, "batch", call.batch, 1)
   if call.quiet == nil then call.quiet = own.quiet end
   return call
 end
