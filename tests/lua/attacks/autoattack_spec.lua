@@ -9,7 +9,7 @@ for _, norm in ipairs { "linf", "l2", "l1" } do
   describe("autoattack in the ball of " .. norm, function()
     local eps = { linf = 0.05, l2 = 0.3, l1 = 1 }
     check_attack.laws(it, {
-      make = autoattack, ball = norm, starts = true, ties = true,
+      make = autoattack, ball = norm, starts = true,
       options = {
         eps = eps[norm], norm = norm, steps = 4, queries = norm ~= "l1" and 15 or nil, targets = 2,
       },
