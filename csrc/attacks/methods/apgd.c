@@ -23,21 +23,23 @@ static const char *const numbers[] = {"rho", "avg", "targets", NULL};
 
 typedef struct apgd {
   bool ready, started;
-  int64_t *rivals;       /* the targets of a targeted loss, by falling clean logit */
-  int64_t targets, runs; /* 0: no such list; targets * restarts */
-  int64_t run, phase, phases;
-  int64_t goal;        /* the class the loss goes toward, or -1 */
-  int64_t step, steps; /* of this phase */
-  int64_t pass, hits;
-  cj_ball ball;        /* of this phase */
-  double value, sum;   /* loss of the point; of its passes so far */
-  double before, best; /* loss of the point before; the highest of this phase */
+  int64_t *rivals;            /* the targets of a targeted loss, by falling clean logit */
+  int64_t targets, runs;      /* 0: no such list; targets * restarts */
+  int64_t run, phase, phases; /* the current ones, from 0 */
+  int64_t goal;               /* the class the loss goes toward, or -1 */
+  int64_t step, steps;        /* of this phase */
+  int64_t pass, hits;         /* passes over this point so far; misclassified points so far */
+  cj_ball ball;               /* of this phase */
+  double value, sum;          /* loss of the point; of its passes so far */
+  double before, best;        /* loss of the point before; the highest of this phase */
   double eta;
   /* Checkpoints. */
   int64_t due, length, rises; /* steps until the next and between both; those that rose */
   bool halved;                /* at the last one */
   double best_then;           /* the best loss at the last one */
   double share, support;      /* l1: of coordinates a step moves; of the best point at the last */
+  /* The point before, the best one and the gradient there; the gradient, a direction, what comes
+   * next. */
   real *prev, *top, *top_g, *g, *d, *next;
   void *scratch;                 /* of the projection */
   const cj_direction *direction; /* the steepest under the max norm or the Euclidean norm */

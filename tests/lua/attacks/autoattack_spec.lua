@@ -360,7 +360,7 @@ describe("a journal of AutoAttack", function()
     assert.equal(0, code, text)
     local hits
     code, hits = kill.torture(command "killed",
-      { kills = 2, seconds = 0.3, seed = 70000, log = dir .. "/log" })
+      { kills = 1, seconds = 0.3, seed = 70000, log = dir .. "/log" })
     assert.equal(0, code, folder.read(dir .. "/log"))
     assert.is_true(hits > 0)
     assert.same(read_all(dir .. "/whole"), read_all(dir .. "/killed"))

@@ -23,6 +23,7 @@ local ORDER = { "sample", "attack", "label", "status" } -- of the keys of an ent
 local OWN = { out = { "string" }, progress = { "callable" } }
 local REPEATS, SAME = 5, 1e-4 -- passes on the clean input; how far normalised logits may differ
 
+-- The places in parts of a size.
 local function parts_of(places, size)
   local parts = {}
   for from = 1, #places, size do
