@@ -297,7 +297,7 @@ static int l_estimates(lua_State *L) {
     const cj_reading r = reading(m, moments, faces ? m->pixels[i] : i);
     cj_means means;
     cj_estimate out[CJ_QUANTITIES];
-    cj_moments_means(moments, i, -1, &means);
+    cj_moments_means(moments, i, &means);
     cj_estimate_pixel(&r, &means, out);
     for (int q = 0; q < CJ_QUANTITIES; q++) {
       values[q * moments->n + i] = out[q].value;

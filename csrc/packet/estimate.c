@@ -109,7 +109,7 @@ static void window(sheet *s, const cj_reading *r) {
   set(s, CJ_B, dual_number(0));
 }
 
-void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]) {
+static sheet work_out(const cj_reading *r, const cj_means *m) {
   sheet s = {.m = m};
   if (strcmp(r->set, "window") == 0)
     window(&s, r);
@@ -119,8 +119,18 @@ void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[C
   if (r->whole) no_faces(&s);
   if (strcmp(r->set, "field") == 0) field(&s);
   derive(&s);
+  return s;
+}
+
+void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]) {
+  const sheet s = work_out(r, m);
   for (int k = 0; k < CJ_QUANTITIES; k++) {
     out[k].value = s.known[k] ? s.q[k].v : NAN;
     out[k].error = s.known[k] ? dual_error(&s.q[k], m->terms, m->cov, m->count) : NAN;
   }
+}
+
+void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QUANTITIES]) {
+  const sheet s = work_out(r, m);
+  for (int k = 0; k < CJ_QUANTITIES; k++) out[k] = s.known[k] ? s.q[k].v : NAN;
 }

@@ -50,5 +50,7 @@ typedef struct cj_reading {
 
 /* All quantities of one pixel. */
 void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]);
+/* Their values alone: needs no covariances. */
+void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QUANTITIES]);
 
 #endif

@@ -27,16 +27,28 @@ void cj_moments_add(cj_moments *m, int batch, const cj_evidence *e) {
   m->counts[batch] += e->rows;
 }
 
-void cj_moments_means(const cj_moments *m, int64_t i, int without, cj_means *out) {
+/* Where the sums of pixel i begin in a batch; they are CJ_TERM_LANES apart. */
+static const double *pixel_sums(const cj_moments *m, int64_t i, int batch) {
   const int terms = m->set->terms, all = terms + terms * (terms + 1) / 2;
-  const int64_t at = i / CJ_TERM_LANES * all * CJ_TERM_LANES + i % CJ_TERM_LANES;
-  double sum[CJ_MOST_TERMS * (CJ_MOST_TERMS + 3) / 2] = {0};
-  *out = (cj_means){.terms = terms};
+  return m->sums[batch] + i / CJ_TERM_LANES * all * CJ_TERM_LANES + i % CJ_TERM_LANES;
+}
+
+/* Adds up the first `wanted` sums of pixel i over all batches; gives the number of samples. */
+static double add_up(const cj_moments *m, int64_t i, int wanted, double *sum) {
+  double count = 0;
+  memset(sum, 0, (size_t)wanted * sizeof *sum);
   for (int b = 0; b < CJ_BATCHES; b++) {
-    if (b == without) continue;
-    out->count += (double)m->counts[b];
-    for (int k = 0; k < all; k++) sum[k] += m->sums[b][at + k * CJ_TERM_LANES];
+    const double *from = pixel_sums(m, i, b);
+    count += (double)m->counts[b];
+    for (int k = 0; k < wanted; k++) sum[k] += from[k * CJ_TERM_LANES];
   }
+  return count;
+}
+
+void cj_moments_means(const cj_moments *m, int64_t i, cj_means *out) {
+  const int terms = m->set->terms, all = terms + terms * (terms + 1) / 2;
+  double sum[CJ_MOST_TERMS * (CJ_MOST_TERMS + 3) / 2];
+  *out = (cj_means){.terms = terms, .count = add_up(m, i, all, sum)};
   if (out->count == 0) return;
   for (int k = 0; k < all; k++) sum[k] /= out->count;
   memcpy(out->mean, sum, (size_t)terms * sizeof(double));
@@ -44,4 +56,17 @@ void cj_moments_means(const cj_moments *m, int64_t i, int without, cj_means *out
   for (int p = 0; p < terms; p++)
     for (int q = 0; q <= p; q++)
       out->cov[p * terms + q] = out->cov[q * terms + p] = *product++ - sum[p] * sum[q];
+}
+
+void cj_moments_left_out(const cj_moments *m, int64_t i, cj_means out[CJ_BATCHES + 1]) {
+  const int terms = m->set->terms;
+  double sum[CJ_MOST_TERMS];
+  const double count = add_up(m, i, terms, sum);
+  for (int b = 0; b <= CJ_BATCHES; b++) {
+    const double *own = b < CJ_BATCHES ? pixel_sums(m, i, b) : NULL;
+    out[b].terms = terms;
+    out[b].count = count - (own ? (double)m->counts[b] : 0);
+    for (int k = 0; k < terms; k++)
+      out[b].mean[k] = (sum[k] - (own ? own[k * CJ_TERM_LANES] : 0)) / out[b].count;
+  }
 }

@@ -31,7 +31,10 @@ void cj_moments_drop(cj_moments *m);
 /* Adds samples to one batch. */
 void cj_moments_add(cj_moments *m, int batch, const cj_evidence *e);
 
-/* Of pixel i, over all batches but `without` (-1: over all). */
-void cj_moments_means(const cj_moments *m, int64_t i, int without, cj_means *out);
+/* Of pixel i, over all samples. */
+void cj_moments_means(const cj_moments *m, int64_t i, cj_means *out);
+
+/* Means alone, without covariances: out[b] of all batches but b, out[CJ_BATCHES] of all. */
+void cj_moments_left_out(const cj_moments *m, int64_t i, cj_means out[CJ_BATCHES + 1]);
 
 #endif

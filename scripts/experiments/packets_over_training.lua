@@ -1,0 +1,324 @@
+--- E11: what the packets of a network do while it is trained, next to its accuracy and robustness.
+--
+-- The measurement the paper does not make. For every network and seed the packets of all labels are
+-- measured after some epochs (0: before training), over the box [0, 1]^M and over the data (normal
+-- around training images), and beside them TA and RA (the paper's PGD). Then: does any half of the
+-- uncertainty relation move with robustness? Kendall's tau over the epochs of one training, for
+-- each seed, and its mean over the seeds with a 95 % interval (t distribution).
+--
+--     conjugate run scripts/experiments/packets_over_training.lua --out runs/packets
+--
+-- Options: --models convnet,resnet  --data mnist  --seeds 3  --epochs 0,1,2,5,10,20
+-- --samples 20000 (each packet)  --centres 1000 (training images of the data packet)  --tau 0.1
+-- --limit (first test images)  --train_limit. A run that was stopped goes on where it was.
+local cj = require "conjugate"
+local files = require "conjugate.run.files"
+local figure = require "conjugate.plot.figure"
+local kendall = require "conjugate.metrics.kendall"
+local system = require "conjugate.run.system"
+
+local opts = ... or {}
+
+local function list_of(value, default)
+  local list = {}
+  for word in tostring(value or default):gmatch "[^,]+" do
+    list[#list + 1] = tonumber(word) or word
+  end
+  return list
+end
+
+local function option(name, default)
+  local value = opts[name]
+  if value == nil then return default end
+  return value
+end
+
+local out, data = option("out", "runs/packets_over_training"), option("data", "mnist")
+local models = list_of(opts.models, "convnet,resnet")
+local epochs = list_of(opts.epochs, "0,1,2,5,10,20")
+local seeds, samples = option("seeds", 3), option("samples", 20000)
+local tau, centres = option("tau", 0.1), option("centres", 1000)
+local eps = data == "cifar10" and 8 / 255 or 0.1
+
+local function load_sets()
+  local train, test = cj.data.load(data)
+  if not train then error(test, 0) end
+  return train:take(math.min(option("train_limit", train:size()), train:size())),
+    test:take(math.min(option("limit", test:size()), test:size()))
+end
+
+local train, test = load_sets()
+
+-- The packets that are measured: key -> what cj.packet takes besides model and labels.
+local shape = {}
+do
+  local x = train:batch(1, 1)
+  for i = 2, x:dim() do shape[i - 1] = x:size(i) end
+end
+local around = train:take(math.min(centres, train:size())):batch(1, centres)
+local packets = {
+  { key = "box_ce", reference = "box", loss = "ce", shape = shape },
+  { key = "box_err", reference = "box", loss = "err", shape = shape },
+  { key = "data_ce", reference = "data", loss = "ce", data = around, tau = tau },
+  { key = "data_err", reference = "data", loss = "err", data = around, tau = tau },
+}
+
+-- Quantities that are followed over the epochs: name -> from one packet's record.
+local function total(name)
+  return function(record) return record.totals and record.totals[name][1] end
+end
+
+local quantities = {
+  { "sigma_x", total "sigma_x" },
+  { "sigma_p", total "sigma_p" },
+  { "P", total "P" },
+  { "bound", total "bound" },
+  { "slack", function(r) return r.totals and r.totals.P[1] - r.totals.bound[1] end },
+  { "sqrt_loss_part", function(r) return r.totals and math.sqrt(r.totals.loss_part[1]) end },
+  { "sqrt_beta", function(r) return math.sqrt(r.beta) end },
+  { "rms_gradient", total "rms_gradient" },
+}
+
+-- --- measuring ----------------------------------------------------------------------------------
+
+local function fresh(model, seed)
+  cj.seed(seed)
+  return cj.models[model] { data = train, n = model == "resnet" and 1 or nil }
+end
+
+local function folder_of(model, seed)
+  return ("%s/%s-%d"):format(out, model, seed)
+end
+
+local function network_at(model, seed, epoch)
+  local path = ("%s/epoch-%04d.safetensors"):format(folder_of(model, seed), epoch)
+  if epoch == 0 then return fresh(model, seed) end
+  local net, message = require("conjugate.run.checkpoint").load(path)
+  return net or error(message, 0)
+end
+
+local function train_network(model, seed)
+  local kept = {}
+  for _, epoch in ipairs(epochs) do
+    if epoch > 0 then kept[#kept + 1] = epoch end
+  end
+  local last = kept[#kept]
+  local result = ("%s/epoch-%04d.safetensors"):format(folder_of(model, seed), last)
+  if system.exists(result) then return end
+  cj.fit(fresh(model, seed), train, {
+    epochs = last, batch = 128, lr = 1e-3, seed = seed, out = folder_of(model, seed), keep = kept,
+    quiet = opts.quiet, label = ("%s %d"):format(model, seed),
+  })
+end
+
+-- Records of all labels of one packet, without their pixels.
+local function measure_packet(net, description, seed)
+  local o, labels = { model = net, labels = {} }, train.classes
+  for key, value in pairs(description) do
+    if key ~= "key" then o[key] = value end
+  end
+  for label = 0, labels - 1 do o.labels[label + 1] = label end
+  local records = {}
+  for i, r in ipairs(cj.packet(o):measure { samples = samples, seed = seed, quiet = opts.quiet }) do
+    local record = r:record()
+    record.pixels, record.faces, record.seconds = nil, nil, nil
+    records[i] = record
+  end
+  return records
+end
+
+local function measure(model, seed, epoch)
+  local path = ("%s/epoch-%04d.json"):format(folder_of(model, seed), epoch)
+  if system.exists(path) then return files.read_json(path) end
+  io.stderr:write(("%s, seed %d, epoch %d\n"):format(model, seed, epoch))
+  local net = network_at(model, seed, epoch)
+  local e = cj.evaluate(net, test, {
+    cj.attacks.pgd { eps = eps, alpha = eps / 4, steps = 4, quiet = true },
+  }, { quiet = opts.quiet, guards = epoch > 0 })
+  local record = { model = model, seed = seed, epoch = epoch, n = e.n, ta = e.ta, ra = e.ra_paper,
+    ta_interval = e.ta_interval, ra_interval = e.ra_paper_interval, packets = {} }
+  for _, description in ipairs(packets) do
+    record.packets[description.key] = measure_packet(net, description, seed)
+  end
+  assert(system.mkdir(folder_of(model, seed)))
+  assert(files.write_json(path, record))
+  return files.read_json(path)
+end
+
+-- --- what it says -------------------------------------------------------------------------------
+
+-- Mean over the labels that were not refused, and how many were.
+local function over_labels(records, value)
+  local sum, count = 0, 0
+  for _, record in ipairs(records) do
+    local v = record.status ~= "unreliable" and value(record)
+    if v and v == v then sum, count = sum + v, count + 1 end
+  end
+  return count > 0 and sum / count or nil, #records - count
+end
+
+local STUDENT = { 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262 } -- 97.5 %
+
+local function mean_interval(list)
+  local n, sum, squares = #list, 0, 0
+  for _, v in ipairs(list) do sum, squares = sum + v, squares + v * v end
+  if n == 0 then return nil end
+  local mean = sum / n
+  local sd = math.sqrt(math.max(squares - n * mean * mean, 0) / math.max(n - 1, 1))
+  return mean, n > 1 and (STUDENT[n - 1] or 1.96) * sd / math.sqrt(n) or nil
+end
+
+local function pm(mean, half, format)
+  if not mean then return "-" end
+  if not half then return format:format(mean) end
+  return (format .. " ± " .. format):format(mean, half)
+end
+
+-- One line an epoch: means over the seeds.
+local function epoch_rows(model, records, key)
+  local rows = {}
+  for e, epoch in ipairs(epochs) do
+    local row = { model = model, packet = key, epoch = epoch }
+    local ta, ra, refused = {}, {}, 0
+    for seed = 1, seeds do
+      local r = records[model][seed][e]
+      ta[seed], ra[seed] = r.ta, r.ra
+      refused = refused + select(2, over_labels(r.packets[key], quantities[1][2]))
+    end
+    row.ta, row.ta_half = mean_interval(ta)
+    row.ra, row.ra_half = mean_interval(ra)
+    row.refused = refused
+    for _, q in ipairs(quantities) do
+      local list = {}
+      for seed = 1, seeds do
+        list[#list + 1] = over_labels(records[model][seed][e].packets[key], q[2])
+      end
+      row[q[1]], row[q[1] .. "_half"] = mean_interval(list)
+    end
+    rows[e] = row
+  end
+  return rows
+end
+
+-- Tau of a quantity against TA and RA: mean over the seeds and half of its interval.
+local function tau_rows(model, records, key)
+  local rows = {}
+  for i, q in ipairs(quantities) do
+    local row = { model = model, packet = key, quantity = q[1] }
+    for _, against in ipairs { "ta", "ra" } do
+      local taus = {}
+      for seed = 1, seeds do
+        local a, b = {}, {}
+        for e = 1, #epochs do
+          local r = records[model][seed][e]
+          a[e], b[e] = over_labels(r.packets[key], q[2]), r[against]
+        end
+        taus[#taus + 1] = kendall.tau(a, b, #epochs)
+      end
+      row[against], row[against .. "_half"] = mean_interval(taus)
+      row[against .. "_seeds"] = taus
+    end
+    rows[i] = row
+  end
+  return rows
+end
+
+local function epoch_table(lines, rows)
+  lines[#lines + 1] = "| epoch | TA | RA | sigma_x | sigma_p | P | bound | slack | "
+    .. "sqrt loss part | sqrt beta | refused |"
+  lines[#lines + 1] = "|" .. (" ---: |"):rep(11)
+  for _, row in ipairs(rows) do
+    local cells = { tostring(row.epoch), pm(row.ta, row.ta_half, "%.2f"),
+      pm(row.ra, row.ra_half, "%.2f") }
+    for _, name in ipairs { "sigma_x", "sigma_p", "P", "bound", "slack", "sqrt_loss_part",
+      "sqrt_beta" } do
+      cells[#cells + 1] = pm(row[name], row[name .. "_half"], "%.4g")
+    end
+    cells[#cells + 1] = tostring(row.refused)
+    lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
+  end
+end
+
+local function tau_table(lines, rows)
+  lines[#lines + 1] = "| quantity | tau with TA | tau with RA | with RA, each seed |"
+  lines[#lines + 1] = "| --- | ---: | ---: | --- |"
+  for _, row in ipairs(rows) do
+    local each = {}
+    for i, tau_ in ipairs(row.ra_seeds) do each[i] = ("%.2f"):format(tau_) end
+    lines[#lines + 1] = ("| %s | %s | %s | %s |"):format(row.quantity,
+      pm(row.ta, row.ta_half, "%.2f"), pm(row.ra, row.ra_half, "%.2f"), table.concat(each, ", "))
+  end
+end
+
+local function chart(model, key, rows)
+  local series = {}
+  for _, name in ipairs { "sigma_x", "sigma_p", "P", "bound" } do
+    local s = { name = name .. " / its largest", x = {}, y = {} }
+    local top = 0
+    for _, row in ipairs(rows) do top = math.max(top, row[name] or 0) end
+    for _, row in ipairs(rows) do
+      if row[name] then
+        s.x[#s.x + 1], s.y[#s.y + 1] = row.epoch, row[name] / top
+      end
+    end
+    series[#series + 1] = s
+  end
+  for _, name in ipairs { "ta", "ra" } do
+    local s = { name = name:upper(), x = {}, y = {} }
+    for i, row in ipairs(rows) do s.x[i], s.y[i] = row.epoch, row[name] / 100 end
+    series[#series + 1] = s
+  end
+  return figure.save(("%s/%s-%s"):format(out, model, key), {
+    title = ("%s, %s"):format(model, key:gsub("_", ", ")), series = series,
+    x = { label = "epoch" }, y = { label = "share" },
+  })
+end
+
+-- --- the run ------------------------------------------------------------------------------------
+
+local function measure_all()
+  local records = {}
+  for _, model in ipairs(models) do
+    records[model] = {}
+    for seed = 1, seeds do
+      train_network(model, seed)
+      records[model][seed] = {}
+      for e, epoch in ipairs(epochs) do records[model][seed][e] = measure(model, seed, epoch) end
+    end
+  end
+  return records
+end
+
+local function heading()
+  return ("# Packets over training\n\n%s, %d seeds, PGD eps %.4g in 4 steps, %d samples a packet, "
+    .. "data packets around %d training images with tau %.3g. Values are means over the labels "
+    .. "that were not refused, then over the seeds, ± half of the 95 %% interval over the seeds. "
+    .. "sigma_x and sigma_p are roots of sums of squares over all pixels, P their product, "
+    .. "bound = sum over pixels of |1 - B| / 2."):format(data, seeds, eps, samples, centres, tau)
+end
+
+local function append(list, more)
+  for _, item in ipairs(more) do list[#list + 1] = item end
+end
+
+assert(system.mkdir(out))
+local records = measure_all()
+local lines, result = { heading() }, { epochs = {}, taus = {} }
+for _, model in ipairs(models) do
+  for _, description in ipairs(packets) do
+    local key = description.key
+    local rows, taus = epoch_rows(model, records, key), tau_rows(model, records, key)
+    lines[#lines + 1] = ("\n## %s, %s\n"):format(model, key:gsub("_", ", "))
+    epoch_table(lines, rows)
+    lines[#lines + 1] = ""
+    tau_table(lines, taus)
+    chart(model, key, rows)
+    append(result.epochs, rows)
+    append(result.taus, taus)
+  end
+end
+local text = table.concat(lines, "\n") .. "\n"
+assert(files.write(out .. "/results.md", text))
+assert(files.write_json(out .. "/results.json", result))
+if not opts.json then io.write(text) end
+return result
