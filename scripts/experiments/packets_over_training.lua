@@ -9,7 +9,8 @@
 --     conjugate run scripts/experiments/packets_over_training.lua --out runs/packets
 --
 -- Options: --models convnet,resnet  --data mnist  --seeds 3  --epochs 0,1,2,5,10,20
--- --samples 20000 (each packet)  --centres 1000 (training images of the data packet)  --tau 0.1
+-- --samples 20000 (each packet)  --faces 64 (samples that ask for the faces of the box)
+-- --centres 1000 (training images of the data packet)  --tau 0.1
 -- --limit (first test images)  --train_limit. A run that was stopped goes on where it was.
 local cj = require "conjugate"
 local files = require "conjugate.run.files"
@@ -111,6 +112,13 @@ local function train_network(model, seed)
   })
 end
 
+local function how(seed)
+  return {
+    samples = samples, faces = math.min(option("faces", 64), samples), seed = seed,
+    quiet = opts.quiet,
+  }
+end
+
 -- Records of all labels of one packet, without their pixels.
 local function measure_packet(net, description, seed)
   local o, labels = { model = net, labels = {} }, train.classes
@@ -119,7 +127,7 @@ local function measure_packet(net, description, seed)
   end
   for label = 0, labels - 1 do o.labels[label + 1] = label end
   local records = {}
-  for i, r in ipairs(cj.packet(o):measure { samples = samples, seed = seed, quiet = opts.quiet }) do
+  for i, r in ipairs(cj.packet(o):measure(how(seed))) do
     local record = r:record()
     record.pixels, record.faces, record.seconds = nil, nil, nil
     records[i] = record
