@@ -19,6 +19,22 @@ local function left(before)
   return core.memory_used()
 end
 
+-- Calls f() with the allocations from the n-th on failing: true when it passed. A failure must be
+-- an error that says so, and leave no bytes behind.
+local function passes(f, n, before)
+  core.memory_fail_after(n, true)
+  local ok, message = pcall(function() f() end)
+  core.memory_fail_after(-1)
+  local after = left(before)
+  if after ~= before then
+    error(("%d bytes left behind when allocation %d failed"):format(after - before, n), 3)
+  end
+  if not ok and not tostring(message):find "memory" then
+    error(("allocation %d failed with: %s"):format(n, tostring(message)), 3)
+  end
+  return ok
+end
+
 --- Calls f() with the allocations from the n-th on failing, n = 0, 1, 2 ... until it passes. Every
 -- failure must be an error that says so, and leave no bytes behind.
 -- @tparam function f the call; must not keep anything
@@ -28,19 +44,21 @@ function M.every_allocation(f, most)
   f() -- caches and lazily loaded parts are not what is tested
   local before = settle()
   for n = 0, most or 200 do
-    core.memory_fail_after(n, true)
-    local ok, message = pcall(function() f() end)
-    core.memory_fail_after(-1)
-    local after = left(before)
-    if after ~= before then
-      error(("%d bytes left behind when allocation %d failed"):format(after - before, n), 2)
-    end
-    if ok then return n end
-    if not tostring(message):find "memory" then
-      error(("allocation %d failed with: %s"):format(n, tostring(message)), 2)
-    end
+    if passes(f, n, before) then return n end
   end
   return error("the call never passed", 2)
+end
+
+--- The same for calls with many allocations: n grows by an eighth of itself.
+-- @tparam function f the call; must not keep anything
+-- @treturn number how often f failed
+function M.some_allocations(f)
+  f()
+  local before, n, failed = settle(), 0, 0
+  while not passes(f, n, before) do
+    n, failed = n + 1 + math.floor(n / 8), failed + 1
+  end
+  return failed
 end
 
 --- Resident memory of this process in bytes.
