@@ -112,7 +112,12 @@ local function attack_batch(work, tally, batch, bar)
     opts.progress = function(share, text) bar:update(work.n + share * #batch.labels, text) end
   end
   local result = tally.attack(model, batch.x, batch.y, opts)
-  for i, record in ipairs(result.records) do
+  local list = type(result) == "table" and result.records
+  if type(list) ~= "table" or #list ~= #batch.labels then
+    check.fail("evaluate", "%s gave no record for each of %d samples", tally.attack.name,
+      #batch.labels)
+  end
+  for i, record in ipairs(list) do
     local held = not tally.below or tally.below.held[i]
     local paper, worst = count_sample(tally, record, batch.labels[i], held)
     tally.held[i] = worst
@@ -248,6 +253,10 @@ local function check_attacks(attacks)
         .. "as in conjugate:attack { eps = 0.1 }", i)
     end
     check.callable("evaluate", ("attacks[%d]"):format(i), attack)
+    if type(attack) ~= "table" or type(attack.name) ~= "string" then
+      check.fail("evaluate", "expected an attack such as cj.attacks.pgd { eps = 0.1 } for "
+        .. "attacks[%d], got %s", i, check.describe(attack))
+    end
   end
   return attacks
 end

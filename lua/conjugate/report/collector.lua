@@ -19,8 +19,8 @@ end
 -- Rows of the batch that are shown: right before the attack, while there is room.
 local function choose(self, result)
   local rows = {}
-  for i = 1, result.n do
-    if #self.labels + #rows < self.count and result.pred_clean[i] == result.label[i] then
+  for i, record in ipairs(result.records) do
+    if #self.labels + #rows < self.count and record.pred_clean == record.label then
       rows[#rows + 1] = i
     end
   end
@@ -51,13 +51,14 @@ function Collector:see(attack, result, x, first, number)
   self.attacks[number] = seen
   add_trace(seen.trace, result.trace)
   if number == 1 then self.rows = choose(self, result) end
-  if #self.rows == 0 then return end
+  if #self.rows == 0 or not result.x_adv then return end
   seen.x_adv = pick(seen.x_adv, self.rows, result.x_adv)
   if number == 1 then self.x = pick(self.x, self.rows, x) end
   for _, i in ipairs(self.rows) do
-    seen.pred[#seen.pred + 1] = result.pred_adv[i]
+    local record = result.records[i]
+    seen.pred[#seen.pred + 1] = record.pred_adv
     if number == 1 then
-      self.labels[#self.labels + 1] = result.label[i]
+      self.labels[#self.labels + 1] = record.label
       self.index[#self.index + 1] = first + i - 1
     end
   end

@@ -216,24 +216,24 @@ end
 
 -- --- pictures -----------------------------------------------------------------------------------
 
+-- The clean pictures stand above those of the first attack alone.
 local function pictures(names, collector)
   if not collector or not collector.x or not parts.is_picture(collector.x) then return nil end
-  local x, zoom = collector.x, parts.zoom(collector.x)
-  local section = { "Pictures" }
+  local x, section = collector.x, { "Pictures" }
   for i, seen in ipairs(collector.attacks) do
-    local rows = {
-      { title = "perturbation", images = seen.x_adv - x, kind = "signed" },
-      { title = "attacked\nprediction", images = seen.x_adv,
-        captions = parts.captions(seen.pred) },
-    }
-    if i == 1 then
-      table.insert(rows, 1, { title = "clean\nlabel", images = x,
-        captions = parts.captions(collector.labels) })
+    local rows, first = {}, #section == 1
+    if first then
+      rows[1] = { title = "clean\nlabel", images = x, captions = parts.captions(collector.labels) }
     end
-    section[i + 1] = parts.grid(rows, zoom, i > 1 and names[i] .. "."
-      or names[i] .. ": the first images that the model gets right.")
+    if seen.x_adv then
+      rows[#rows + 1] = { title = "perturbation", images = seen.x_adv - x, kind = "signed" }
+      rows[#rows + 1] = { title = "attacked\nprediction", images = seen.x_adv,
+        captions = parts.captions(seen.pred) }
+      section[#section + 1] = parts.grid(rows, parts.zoom(x), names[i]
+        .. (first and ": the first images that the model gets right." or "."))
+    end
   end
-  return section
+  return #section > 1 and section or nil
 end
 
 -- --- settings -----------------------------------------------------------------------------------

@@ -130,6 +130,13 @@ describe("evaluate", function()
     assert.error_matches(function() cj.evaluate(3, set) end, "callable for net")
     assert.error_matches(function() cj.evaluate(model, {}) end, "expected a data set")
     assert.error_matches(function() cj.evaluate(model, set, { 5 }) end, "attacks%[1%]")
+    assert.error_matches(function() cj.evaluate(model, set, { print }, quiet) end,
+      "expected an attack such as .* for attacks%[1%], got a function")
+    local short = setmetatable({ name = "short", options = {} }, {
+      __call = function() return { records = {} } end,
+    })
+    assert.error_matches(function() cj.evaluate(model, set, { short }, quiet) end,
+      "short gave no record for each of 5 samples")
     assert.error_matches(function() cj.evaluate(model, set, {}, { bacth = 3 }) end, "batch")
   end)
 
