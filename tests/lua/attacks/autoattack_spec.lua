@@ -143,7 +143,7 @@ describe("AutoAttack", function()
       { x, { 7 }, nil, "expected labels in 0..2" }, { many, 0, nil, "got 1.5 in sample 37" },
       { x, y, { target = 1 }, "expected no target" }, { x, y, { out = 7 }, "for out, got 7" },
       { x, y, { out = "" }, "expected the name of a folder" },
-      { x, y, { progress = 1 }, "for progress, got 1" }, { x, y, { otu = 1 }, '"otu"' },
+      { x, y, { progress = 1 }, "for progress, got 1" }, { x, y, { outt = 1 }, '"outt"' },
     } do
       local ok, message = pcall(autoattack { eps = 0.1 }, model, case[1], case[2], case[3])
       assert.is_false(ok)
