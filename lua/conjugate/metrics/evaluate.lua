@@ -104,20 +104,26 @@ local function all_records(work)
   return list
 end
 
--- Attacks one batch with one attack. `first` is the index of its first sample, from 1.
-local function attack_batch(work, tally, batch, bar)
-  local started, opts = system.now(), { index = batch.first - 1, paper = true, quiet = true }
-  local model = tally.attack.family and work.model or work.net -- others may look into the network
-  if flags_of(tally.attack) then -- a long attack
+-- One attack on one batch, as every attack is run here. `first` is the index of its first sample,
+-- from 1.
+local function call_attack(work, attack, batch, bar)
+  local opts = { index = batch.first - 1, paper = true, quiet = true }
+  local model = attack.family and work.model or work.net -- others may look into the network
+  if flags_of(attack) then -- a long attack
     opts.progress = function(share, text) bar:update(work.n + share * #batch.labels, text) end
   end
-  local result = tally.attack(model, batch.x, batch.y, opts)
+  local result = attack(model, batch.x, batch.y, opts)
   local list = type(result) == "table" and result.records
   if type(list) ~= "table" or #list ~= #batch.labels then
-    check.fail("evaluate", "%s gave no record for each of %d samples", tally.attack.name,
-      #batch.labels)
+    check.fail("evaluate", "%s gave no record for each of %d samples", attack.name, #batch.labels)
   end
-  for i, record in ipairs(list) do
+  return result
+end
+
+local function attack_batch(work, tally, batch, bar)
+  local started = system.now()
+  local result = call_attack(work, tally.attack, batch, bar)
+  for i, record in ipairs(result.records) do
     local held = not tally.below or tally.below.held[i]
     local paper, worst = count_sample(tally, record, batch.labels[i], held)
     tally.held[i] = worst
