@@ -112,5 +112,6 @@ int luaopen_conjugate_core(lua_State *L) {
   open_attacks(L);
   open_packet(L);
   open_plan(L);
+  open_quadrature(L);
   return 1;
 }

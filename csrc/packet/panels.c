@@ -1,0 +1,308 @@
+/* panels.c -- adaptive composite Gauss-Legendre quadrature over a box of one or two axes.
+ *
+ * Every panel is looked at whole and in halves. While a sum over all panels differs from the sum
+ * over their halves by more than the tolerance, the panels that differ most give way to their
+ * halves. A jump in the slope costs two panels for every bit of its place, a smooth loss next to
+ * nothing: 8 nodes are exact for polynomials up to degree 15. */
+#include "packet/panels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+enum { GAUSS = 8 };
+static const double gauss_node[GAUSS] = {-0.96028985649753623168, -0.79666647741362673959,
+                                         -0.52553240991632898582, -0.18343464249564980494,
+                                         0.18343464249564980494,  0.52553240991632898582,
+                                         0.79666647741362673959,  0.96028985649753623168};
+static const double gauss_weight[GAUSS] = {
+    0.10122853629037625915, 0.22238103445337447054, 0.31370664587788728734, 0.36268378337836198297,
+    0.36268378337836198297, 0.31370664587788728734, 0.22238103445337447054, 0.10122853629037625915};
+
+static bool fixed(const cj_panels *p, int axis) {
+  return p->low[axis] == p->high[axis];
+}
+
+/* Room for `wanted` elements of `bytes`; what was there stays. */
+static cj_status grow(void **block, int64_t *room, int64_t wanted, size_t bytes, int64_t used) {
+  if (wanted <= *room) return CJ_OK;
+  const int64_t more = wanted > 2 * *room ? wanted : 2 * *room;
+  void *larger = cj_alloc((size_t)more * bytes);
+  if (!larger) return cj_fail(CJ_EMEM, "no memory for %lld points", (long long)more);
+  if (used) memcpy(larger, *block, (size_t)used * bytes);
+  cj_free(*block);
+  *block = larger;
+  *room = more;
+  return CJ_OK;
+}
+
+static cj_status grow_families(cj_panels *p, int64_t wanted) {
+  int64_t parents = p->family_room, halves = p->family_room * p->halves;
+  CJ_TRY(grow((void **)&p->parent, &parents, wanted, sizeof *p->parent, p->families));
+  /* The parents' room is known to the halves only when both have grown. */
+  CJ_TRY(grow((void **)&p->half, &halves, parents * p->halves, sizeof *p->half,
+              p->families * p->halves));
+  p->family_room = parents;
+  return CJ_OK;
+}
+
+/* --- looking -----------------------------------------------------------------------------------
+ */
+
+/* The nodes of a panel, at n; their weights without nu. */
+static void place_nodes(const cj_panels *p, const cj_panel *panel, cj_slice_node *n) {
+  for (int64_t k = 0; k < p->per_panel; k++) {
+    int64_t rest = k;
+    n[k] = (cj_slice_node){.w = 1};
+    for (int a = 0; a < p->slice->axes; a++) {
+      n[k].x[a] = p->low[a];
+      if (fixed(p, a)) continue;
+      const double radius = 0.5 * (panel->high[a] - panel->low[a]);
+      n[k].x[a] = 0.5 * (panel->low[a] + panel->high[a]) + radius * gauss_node[rest % GAUSS];
+      n[k].w *= radius * gauss_weight[rest % GAUSS];
+      rest /= GAUSS;
+    }
+  }
+}
+
+static void sum_nodes(const cj_panels *p, cj_panel *panel) {
+  double *s = panel->sums;
+  memset(s, 0, sizeof panel->sums);
+  for (int64_t k = 0; k < p->per_panel; k++) {
+    const cj_slice_node *n = &p->nodes[panel->first + k];
+    const double wl = n->w * n->l, wll = wl * n->l;
+    s[0] += n->w;
+    s[1] += wll;
+    s[2] += wll * n->l * n->l;
+    for (int a = 0; a < p->slice->axes; a++) {
+      const double half = 0.5 * (p->high[a] - p->low[a]), d = slice_slope(n, a);
+      const double u = half > 0 ? (n->x[a] - p->low[a]) / half - 1 : 0;
+      double *of = s + 3 + 5 * a;
+      of[0] += wll * u;
+      of[1] += wll * u * u;
+      of[2] += n->w * d * d;
+      of[3] += wl * d;
+      of[4] += wl * d * u;
+    }
+  }
+}
+
+/* Copies what was found at `count` points to their nodes. */
+static cj_status take_batch(const cj_panels *p, const cj_slice_points *at, cj_slice_node *n) {
+  const int axes = p->slice->axes;
+  for (int64_t k = 0; k < at->count; k++) {
+    bool finite = isfinite(at->l[k]) && isfinite(at->nu[k]);
+    n[k].w *= at->nu[k];
+    n[k].l = at->l[k];
+    for (int a = 0; a < axes; a++) {
+      n[k].slope[a] = at->slope[k * axes + a];
+      n[k].score[a] = at->score[k * axes + a];
+      finite = finite && isfinite(n[k].slope[a]) && isfinite(n[k].score[a]);
+    }
+    if (!finite || at->nu[k] < 0)
+      return cj_fail(CJ_EARG, "the loss, its gradient or the density is not finite at %.17g%s",
+                     n[k].x[0], axes == 2 ? " (first coordinate)" : "");
+  }
+  return CJ_OK;
+}
+
+static cj_status look_at(cj_panels *p, cj_slice_node *nodes, int64_t count, double *room) {
+  const cj_slice *s = p->slice;
+  const int axes = s->axes;
+  for (int64_t from = 0, n; from < count; from += n) {
+    n = count - from < s->batch ? count - from : s->batch;
+    double *x = room, *l = x + n * axes, *slope = l + n, *nu = slope + n * axes, *score = nu + n;
+    for (int64_t k = 0; k < n; k++) {
+      memcpy(x + k * axes, nodes[from + k].x, (size_t)axes * sizeof *x);
+      nu[k] = 1;
+    }
+    memset(score, 0, (size_t)(n * axes) * sizeof *score);
+    const cj_slice_points at = {n, x, l, slope, nu, score};
+    CJ_TRY(s->look(s->self, &at));
+    CJ_TRY(take_batch(p, &at, nodes + from));
+  }
+  return CJ_OK;
+}
+
+/* Looks at count panels and sums them up. */
+static cj_status look_panels(cj_panels *p, cj_panel *panels, int64_t count) {
+  const int64_t first = p->count, more = count * p->per_panel;
+  CJ_TRY(grow((void **)&p->nodes, &p->room, first + more, sizeof *p->nodes, first));
+  for (int64_t k = 0; k < count; k++) {
+    panels[k].first = first + k * p->per_panel;
+    place_nodes(p, &panels[k], p->nodes + panels[k].first);
+  }
+  const int64_t batch = more < p->slice->batch ? more : p->slice->batch;
+  double *room = cj_alloc((size_t)(batch * (2 + 3 * p->slice->axes)) * sizeof *room);
+  if (!room) return cj_fail(CJ_EMEM, "no memory for %lld points", (long long)batch);
+  const cj_status status = look_at(p, p->nodes + first, more, room);
+  cj_free(room);
+  if (status != CJ_OK) return status;
+  p->count += more;
+  for (int64_t k = 0; k < count; k++) sum_nodes(p, &panels[k]);
+  return CJ_OK;
+}
+
+/* Halves of families from..to-1, not yet looked at. */
+static void halve(cj_panels *p, int64_t f) {
+  for (int64_t h = 0; h < p->halves; h++) {
+    int64_t rest = h;
+    cj_panel half = p->parent[f];
+    for (int a = 0; a < p->slice->axes; a++) {
+      if (fixed(p, a)) continue;
+      const double middle = 0.5 * (half.low[a] + half.high[a]);
+      if (rest % 2)
+        half.low[a] = middle;
+      else
+        half.high[a] = middle;
+      rest /= 2;
+    }
+    p->half[f * p->halves + h] = half;
+  }
+}
+
+/* --- refining ----------------------------------------------------------------------------------
+ */
+
+static double gap_of(const cj_panels *p, int64_t f, int k) {
+  double sum = 0;
+  for (int64_t h = 0; h < p->halves; h++) sum += p->half[f * p->halves + h].sums[k];
+  return fabs(p->parent[f].sums[k] - sum);
+}
+
+/* How large each sum is by nature: what its errors are held against; 0: they do not matter. */
+static void scales(const cj_panels *p, double scale[CJ_SLICE_SUMS]) {
+  double total[CJ_SLICE_SUMS] = {0};
+  memset(scale, 0, CJ_SLICE_SUMS * sizeof *scale);
+  if (p->face > 0) {
+    scale[1] = p->face;
+    for (int a = 0; a < p->slice->axes; a++) scale[3 + 5 * a] = p->face;
+    return;
+  }
+  for (int64_t h = 0; h < p->families * p->halves; h++)
+    for (int k = 0; k < CJ_SLICE_SUMS; k++) total[k] += p->half[h].sums[k];
+  memcpy(scale, total, sizeof total);
+  for (int a = 0; a < p->slice->axes; a++) {
+    double *of = scale + 3 + 5 * a;
+    of[0] = of[1] = total[1];
+    of[3] = of[4] = sqrt(total[1] * of[2]);
+  }
+}
+
+/* The largest gap of family f, relative to the scales. */
+static double family_gap(const cj_panels *p, int64_t f, const double *scale) {
+  double most = 0;
+  for (int k = 0; k < CJ_SLICE_SUMS; k++)
+    if (scale[k] > 0) most = fmax(most, gap_of(p, f, k) / scale[k]);
+  return most;
+}
+
+/* The halves of f become families: one in its place, the others at the end. */
+static void split(cj_panels *p, int64_t f) {
+  cj_panel half[1 << CJ_MOST_AXES];
+  memcpy(half, p->half + f * p->halves, (size_t)p->halves * sizeof *half);
+  p->parent[f] = half[0];
+  for (int64_t h = 1; h < p->halves; h++) p->parent[p->families++] = half[h];
+}
+
+/* Splits the families whose gap is above the limit; chosen[f] says which. */
+static cj_status refine(cj_panels *p, const double *gap, double limit) {
+  const int64_t before = p->families;
+  int64_t count = 0;
+  for (int64_t f = 0; f < before; f++) count += gap[f] > limit;
+  CJ_TRY(grow_families(p, before + count * (p->halves - 1)));
+  cj_panel *fresh = cj_alloc((size_t)(count * p->halves * p->halves) * sizeof *fresh);
+  int64_t *changed = cj_alloc((size_t)(count * p->halves) * sizeof *changed);
+  cj_status status = fresh && changed ? CJ_OK : cj_fail(CJ_EMEM, "no memory for panels");
+  int64_t n = 0;
+  for (int64_t f = 0; status == CJ_OK && f < before; f++) {
+    if (!(gap[f] > limit)) continue;
+    const int64_t first = p->families;
+    split(p, f);
+    changed[n++] = f;
+    for (int64_t h = first; h < p->families; h++) changed[n++] = h;
+  }
+  for (int64_t k = 0; k < n; k++) {
+    halve(p, changed[k]);
+    memcpy(fresh + k * p->halves, p->half + changed[k] * p->halves,
+           (size_t)p->halves * sizeof *fresh);
+  }
+  if (status == CJ_OK) status = look_panels(p, fresh, n * p->halves);
+  for (int64_t k = 0; status == CJ_OK && k < n; k++)
+    memcpy(p->half + changed[k] * p->halves, fresh + k * p->halves,
+           (size_t)p->halves * sizeof *fresh);
+  cj_free(fresh);
+  cj_free(changed);
+  return status;
+}
+
+/* One round: measures all gaps, and refines unless they are small enough. */
+static cj_status round_of(cj_panels *p) {
+  double scale[CJ_SLICE_SUMS], total[CJ_SLICE_SUMS] = {0}, worst = 0;
+  double *gap = cj_alloc((size_t)p->families * sizeof *gap);
+  if (!gap) return cj_fail(CJ_EMEM, "no memory for panels");
+  scales(p, scale);
+  for (int64_t f = 0; f < p->families; f++) {
+    gap[f] = family_gap(p, f, scale);
+    for (int k = 0; k < CJ_SLICE_SUMS; k++) total[k] += gap_of(p, f, k);
+  }
+  for (int k = 0; k < CJ_SLICE_SUMS; k++)
+    if (scale[k] > 0) worst = fmax(worst, total[k] / scale[k]);
+  p->converged = worst <= p->slice->tolerance;
+  cj_status status = CJ_OK;
+  if (!p->converged && p->count < p->slice->most)
+    status = refine(p, gap, p->slice->tolerance / (double)(2 * CJ_SLICE_SUMS * p->families));
+  cj_free(gap);
+  return status;
+}
+
+/* --- making ------------------------------------------------------------------------------------
+ */
+
+/* A regular grid of families. */
+static cj_status lay_out(cj_panels *p) {
+  const int64_t n = p->slice->panels;
+  int64_t families = 1;
+  for (int a = 0; a < p->slice->axes; a++) families *= fixed(p, a) ? 1 : n;
+  CJ_TRY(grow_families(p, families));
+  p->families = families;
+  for (int64_t f = 0; f < families; f++) {
+    int64_t rest = f;
+    for (int a = 0; a < p->slice->axes; a++) {
+      const double width = (p->high[a] - p->low[a]) / (double)n;
+      const int64_t at = fixed(p, a) ? 0 : rest % n;
+      p->parent[f].low[a] = p->low[a] + (double)at * width;
+      p->parent[f].high[a] = at == n - 1 ? p->high[a] : p->low[a] + (double)(at + 1) * width;
+      if (!fixed(p, a)) rest /= n;
+    }
+    halve(p, f);
+  }
+  CJ_TRY(look_panels(p, p->parent, families));
+  return look_panels(p, p->half, families * p->halves);
+}
+
+cj_status cj_panels_make(cj_panels *p, const cj_slice *s, const double *low, const double *high,
+                         double face) {
+  *p = (cj_panels){.slice = s, .per_panel = 1, .halves = 1, .face = face};
+  for (int a = 0; a < s->axes; a++) {
+    p->low[a] = low[a];
+    p->high[a] = high[a];
+    if (fixed(p, a)) continue;
+    p->per_panel *= GAUSS;
+    p->halves *= 2;
+  }
+  CJ_TRY(lay_out(p));
+  for (int64_t before = 0; !p->converged && before != p->count;) {
+    before = p->count;
+    CJ_TRY(round_of(p));
+  }
+  return CJ_OK;
+}
+
+void cj_panels_drop(cj_panels *p) {
+  cj_free(p->parent);
+  cj_free(p->half);
+  cj_free(p->nodes);
+  *p = (cj_panels){0};
+}
