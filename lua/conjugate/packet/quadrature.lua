@@ -1,0 +1,179 @@
+--- Packets of one or two dimensions by quadrature: numbers to twelve digits where losses are smooth.
+--
+--     local r = cj.packet.quadrature.line { f = function(t) return t * t end, low = 0, high = 1 }
+--     print(r.sigma_x, r.sigma_p, r.B, r.bound)
+--     print(r)                        -- everything, with errors
+--
+-- Panels of 8 Gauss-Legendre nodes an axis are bisected until sums over panels and over their
+-- halves agree. `errors` say how much the last bisection changed each number; `B_gap = B_face - B`
+-- and `c_gap` compare what the edges of the box say with what gradients say, so a wrong gradient
+-- shows there.
+--
+-- A result has `beta` (mean square loss), `ess` (effective share of samples of the density),
+-- for a line the numbers of its axis, and always
+--
+-- - `axes`: for each axis `mu`, `sigma_x`, `g`, `c`, `c_face`, `sigma_p`, `B`, `B_face`, `bound`,
+--   `P`, `U`, `slack`, `tightness`, `B_gap`, `c_gap`, and the parts of g^2: `loss`, `cross`,
+--   `window`
+-- - `Sigma`, `G` (centred), `C`, `B_faces`: matrices; `eigenvalues` of G - C Sigma^-1 C', in rising
+--   order, which are never negative
+-- - `errors`: the same, errors
+-- - `points` looked at, `panels`, `converged` (the tolerance was reached)
+--
+-- @module conjugate.packet.quadrature
+-- @source the documentation's chapter on packets
+local cj = require "conjugate"
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+
+local M = {}
+
+local Result = {}
+Result.__index = Result
+
+local order = {
+  "mu", "sigma_x", "g", "c", "c_face", "sigma_p", "B", "B_face", "bound", "P", "U", "slack",
+  "tightness", "B_gap", "c_gap", "loss", "cross", "window",
+}
+
+function Result:__tostring()
+  local lines = {
+    ("packet on %s, %d points%s"):format(#self.axes == 1 and "a line" or "a plane", self.points,
+      self.converged and "" or ", TOLERANCE NOT REACHED"),
+    ("%-10s %20.13g +- %.1e"):format("beta", self.beta, self.errors.beta),
+    ("%-10s %20.13g +- %.1e"):format("ess", self.ess, self.errors.ess),
+  }
+  for _, name in ipairs(order) do
+    local line = ("%-10s"):format(name)
+    for i, axis in ipairs(self.axes) do
+      line = line .. (" %20.13g +- %.1e"):format(axis[name], self.errors.axes[i][name])
+    end
+    lines[#lines + 1] = line
+  end
+  return table.concat(lines, "\n")
+end
+
+-- Moves B, the matrix, out of the way of B, the number of an axis; gives a line its numbers.
+local function flatten(numbers)
+  numbers.B_faces, numbers.B = numbers.B, nil
+  if #numbers.axes == 1 then
+    for name, value in pairs(numbers.axes[1]) do numbers[name] = value end
+  end
+  return numbers
+end
+
+local settings = {
+  tolerance = 1e-12, panels = 4, points = 400000, batch = 4096,
+}
+
+--- Rules of the options that all functions of this file take.
+-- @tparam table more further rules
+-- @treturn table for check.options
+function M.rules(more)
+  local rules = {}
+  for name, value in pairs(settings) do rules[name] = value end
+  for name, value in pairs(more) do rules[name] = value end
+  return rules
+end
+
+--- Measures a slice that is given by a function of points.
+-- @tparam function look points float64 [B, axes] -> losses float64 [B], their slopes [B, axes],
+--   and, unless the density is constant, density [B] and slopes of its logarithm [B, axes]; the
+--   density need not be normalised
+-- @tparam {number,...} low one or two numbers
+-- @tparam {number,...} high the same
+-- @tparam table o `tolerance`, `panels`, `points`, `batch`, see `line`
+-- @treturn table a result
+-- @raise "quadrature: the loss is zero everywhere"; a loss, gradient or density that is not finite
+function M.measure(look, low, high, o)
+  check.number("quadrature", "tolerance", o.tolerance, 0)
+  check.integer("quadrature", "panels", o.panels, 1, 1024)
+  check.integer("quadrature", "points", o.points, 1, 2 ^ 26)
+  check.integer("quadrature", "batch", o.batch, 1, 2 ^ 26)
+  local values, errors, points, panels, converged = core.packet_quadrature(look, low, high,
+    o.tolerance, o.panels, o.points, o.batch)
+  local result = flatten(values)
+  result.errors = flatten(errors)
+  result.points, result.panels, result.converged = points, panels, converged
+  return setmetatable(result, Result)
+end
+
+--- The value of a function of points, and its slopes by autograd.
+-- @tparam string name of the function, for messages
+-- @tparam function f points [B, ...] -> [B]
+-- @tparam Tensor x points
+-- @treturn Tensor [B], cut from the tape
+-- @treturn Tensor like x
+function M.slopes(name, f, x)
+  return cj.enable_grad(function()
+    local leaf = x:detach()
+    leaf.requires_grad = true
+    local y = f(leaf)
+    check.tensor("quadrature", name, y, "float")
+    if y:numel() ~= x:size(1) then
+      check.fail("quadrature", "expected one number a point, [%d], from %s, got %s", x:size(1),
+        name, check.describe(y))
+    end
+    y = y:reshape { x:size(1) }
+    local g = y.requires_grad and cj.grad(y:sum(), leaf) or cj.zeros_like(x)
+    return y:detach(), g
+  end)
+end
+
+-- l, slope, nu, score of functions of the points that `shape` makes of [B, axes].
+local function looker(f, log_density, shape)
+  return function(points)
+    local x = shape(points)
+    local l, slope = M.slopes("f", f, x)
+    if not log_density then return l, slope end
+    local log_nu, score = M.slopes("log_density", log_density, x)
+    return l, slope, log_nu:exp(), score
+  end
+end
+
+local function as_column(points)
+  return points:reshape { points:size(1) }
+end
+
+local function same(points)
+  return points
+end
+
+--- Measures a loss on an interval.
+-- @tparam table opts
+--
+-- - `f`: a function t -> l, both float64 [B], made of operators that have gradients
+-- - `low`, `high`: ends of the interval
+-- - `log_density`: a function t -> log nu, [B]; not normalised; constant when left out
+-- - `tolerance` (1e-12): of the integrals, relative; `panels` (4) to begin with; `points`
+--   (400000): no more panels are bisected then; `batch` (4096) points at a time
+--
+-- @treturn table a result
+-- @raise as for `measure`; wrong arguments
+-- @usage cj.packet.quadrature.line { f = function(t) return (t * math.pi):sin() end, low = 0,
+--   high = 1 }
+function M.line(opts)
+  local o = check.options("quadrature", opts, M.rules {
+    f = { type = "callable", required = true }, log_density = { "callable" },
+    low = { type = "number", required = true }, high = { type = "number", required = true },
+  })
+  return M.measure(looker(o.f, o.log_density, as_column), { o.low }, { o.high }, o)
+end
+
+--- Measures a loss on a rectangle.
+-- @tparam table opts as for `line`; `f` and `log_density` are functions of points [B, 2], `low`
+--   ({ 0, 0 }) and `high` ({ 1, 1 }) lists of two numbers
+-- @treturn table a result
+-- @raise as for `line`
+function M.square(opts)
+  local o = check.options("quadrature", opts, M.rules {
+    f = { type = "callable", required = true }, log_density = { "callable" },
+    low = { "table", { 0, 0 } }, high = { "table", { 1, 1 } },
+  })
+  if #o.low ~= 2 or #o.high ~= 2 then
+    check.fail("quadrature", "expected two numbers for low and for high")
+  end
+  return M.measure(looker(o.f, o.log_density, same), o.low, o.high, o)
+end
+
+return M
