@@ -71,16 +71,16 @@ static void sum_nodes(const cj_panels *p, cj_panel *panel) {
   memset(s, 0, sizeof panel->sums);
   for (int64_t k = 0; k < p->per_panel; k++) {
     const cj_slice_node *n = &p->nodes[panel->first + k];
-    const double wl = n->w * n->l, wll = wl * n->l;
+    const double wl = n->w * n->l, wl2 = wl * n->l;
     s[0] += n->w;
-    s[1] += wll;
-    s[2] += wll * n->l * n->l;
+    s[1] += wl2;
+    s[2] += wl2 * n->l * n->l;
     for (int a = 0; a < p->slice->axes; a++) {
       const double half = 0.5 * (p->high[a] - p->low[a]), d = slice_slope(n, a);
       const double u = half > 0 ? (n->x[a] - p->low[a]) / half - 1 : 0;
       double *of = s + 3 + 5 * a;
-      of[0] += wll * u;
-      of[1] += wll * u * u;
+      of[0] += wl2 * u;
+      of[1] += wl2 * u * u;
       of[2] += n->w * d * d;
       of[3] += wl * d;
       of[4] += wl * d * u;

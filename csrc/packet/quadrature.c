@@ -47,9 +47,9 @@ static face face_sums(const cj_panels *p, bool fine) {
   for (int64_t k = 0; k < panel_count(p, fine); k++) {
     const cj_slice_node *n = panel_nodes(p, fine, k);
     for (int64_t i = 0; i < p->per_panel; i++) {
-      const double wll = n[i].w * n[i].l * n[i].l;
-      sum.mass += wll;
-      for (int a = 0; a < p->slice->axes; a++) sum.first[a] += wll * n[i].x[a];
+      const double wl2 = n[i].w * n[i].l * n[i].l;
+      sum.mass += wl2;
+      for (int a = 0; a < p->slice->axes; a++) sum.first[a] += wl2 * n[i].x[a];
     }
   }
   return sum;
@@ -62,12 +62,12 @@ static means first_pass(const cj_panels *p, bool fine) {
     const cj_slice_node *n = panel_nodes(p, fine, k);
     means part = {0}; /* sums of sums lose fewer digits */
     for (int64_t i = 0; i < p->per_panel; i++) {
-      const double wl = n[i].w * n[i].l, wll = wl * n[i].l;
+      const double wl = n[i].w * n[i].l, wl2 = wl * n[i].l;
       part.mass += n[i].w;
-      part.l2 += wll;
-      part.l4 += wll * n[i].l * n[i].l;
+      part.l2 += wl2;
+      part.l4 += wl2 * n[i].l * n[i].l;
       for (int a = 0; a < axes; a++) {
-        part.x[a] += wll * n[i].x[a];
+        part.x[a] += wl2 * n[i].x[a];
         part.d[a] += wl * slice_slope(&n[i], a);
       }
     }
@@ -88,18 +88,18 @@ static means first_pass(const cj_panels *p, bool fine) {
 
 static void add_node(const cj_slice_node *n, int axes, const means *m, seconds *s) {
   double dx[CJ_MOST_AXES], dp[CJ_MOST_AXES];
-  const double wll = n->w * n->l * n->l;
+  const double wl2 = n->w * n->l * n->l;
   for (int a = 0; a < axes; a++) {
     dx[a] = n->x[a] - m->x[a];
     dp[a] = slice_slope(n, a) - m->d[a] * n->l;
     s->loss[a] += n->w * n->slope[a] * n->slope[a];
     s->cross[a] += n->w * n->l * n->slope[a] * n->score[a];
-    s->window[a] += wll * n->score[a] * n->score[a] / 4;
+    s->window[a] += wl2 * n->score[a] * n->score[a] / 4;
   }
   for (int i = 0; i < axes; i++)
     for (int j = 0; j < axes; j++) {
-      s->sigma[i][j] += wll * dx[i] * dx[j];
-      s->g[i][j] += n->w * dp[i] * dp[j];
+      s->sigma[i][j] += wl2 * (dx[i] * dx[j]);
+      s->g[i][j] += n->w * (dp[i] * dp[j]);
       s->c[i][j] += n->w * n->l * dp[i] * dx[j];
     }
 }

@@ -8,11 +8,16 @@ M.description = "Attacks on an affine model with known distances, gradients agai
   .. "threads, files. Prints what was measured against what was expected."
 M.examples = {
   { "selftest", "one line for each check; exits non-zero when one fails" },
+  { "selftest --packets", "the laboratory of packets: every known number against quadrature" },
   { "selftest --json", "the same for programs" },
 }
 M.order = {
-  "failed", "passed", "checks", "group", "name", "ok", "measured", "expected", "tolerance",
+  "failed", "passed", "checks", "group", "name", "ok", "measured", "expected", "tolerance", "error",
 }
+
+function M.define(parser)
+  parser:flag("--packets", "Check the laboratory of packets instead.")
+end
 
 local function show(value)
   if type(value) == "number" then return ("%.6g"):format(value) end
@@ -20,14 +25,18 @@ local function show(value)
 end
 
 local function line_of(row)
+  if row.error then
+    return ("%-4s %-58s %20.13g, expected %20.13g, error %.1e"):format(row.ok and "ok" or "FAIL",
+      row.name, row.measured, row.expected, row.error)
+  end
   local expected = show(row.expected)
   if row.tolerance then expected = ("%s +- %.2g"):format(expected, row.tolerance) end
   return ("%-4s %-12s %-46s %s, expected %s"):format(row.ok and "ok" or "FAIL", row.group, row.name,
     show(row.measured), expected)
 end
 
-function M.run()
-  local rows = require("conjugate.selftest").run()
+function M.run(options)
+  local rows = require("conjugate.selftest").run(options.packets and { "packets" } or nil)
   local lines, failures = {}, 0
   for i, row in ipairs(rows) do
     lines[i] = line_of(row)

@@ -1,4 +1,4 @@
---- Packets of one or two dimensions by quadrature: numbers to twelve digits where losses are smooth.
+--- Packets of one or two dimensions by quadrature: twelve digits where losses are smooth.
 --
 --     local r = cj.packet.quadrature.line { f = function(t) return t * t end, low = 0, high = 1 }
 --     print(r.sigma_x, r.sigma_p, r.B, r.bound)

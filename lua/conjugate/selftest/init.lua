@@ -1,8 +1,8 @@
 --- Closed-form checks of an installation: `conjugate selftest`.
 --
 -- A group of checks is a file of this folder that returns a function of `report`; it calls
--- report(name, measured, expected, tolerance) for each check. Numbers pass within the tolerance,
--- all other values when they are equal.
+-- report(name, measured, expected, tolerance, error) for each check. Numbers pass within the
+-- tolerance, all other values when they are equal; a relative error, where there is one, is shown.
 -- @module conjugate.selftest
 local M = {}
 
@@ -17,10 +17,10 @@ local function passes(measured, expected, tolerance)
 end
 
 local function run_group(name, rows)
-  local function report(what, measured, expected, tolerance)
+  local function report(what, measured, expected, tolerance, relative)
     rows[#rows + 1] = {
       group = name, name = what, measured = measured, expected = expected, tolerance = tolerance,
-      ok = passes(measured, expected, tolerance),
+      error = relative, ok = passes(measured, expected, tolerance),
     }
   end
   local ok, message = pcall(function() require("conjugate.selftest." .. name)(report) end)
@@ -32,11 +32,13 @@ local function run_group(name, rows)
   }
 end
 
---- Runs all checks.
--- @treturn {table,...} rows: group, name, measured, expected, tolerance, ok
-function M.run()
+--- Runs checks.
+-- @tparam[opt] {string,...} groups names; `groups` when left out. "packets" is one more: the
+--   laboratory of packets.
+-- @treturn {table,...} rows: group, name, measured, expected, tolerance, error, ok
+function M.run(groups)
   local rows = {}
-  for _, name in ipairs(M.groups) do run_group(name, rows) end
+  for _, name in ipairs(groups or M.groups) do run_group(name, rows) end
   return rows
 end
 

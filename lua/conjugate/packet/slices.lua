@@ -1,0 +1,214 @@
+--- Lines and planes through the space of images, and packets on them by quadrature.
+--
+--     local line = cj.packet.slices.line { from = seven, to = one }
+--     local r = cj.packet.slices.measure(line, { model = net, label = 7, loss = "ce" })
+--     print(r)                        -- numbers of the direction of the line, see quadrature
+--
+-- On a slice `x(t) = x0 + t_1 u_1 (+ t_2 u_2)`, with orthonormal u, the reference is uniform in t;
+-- lengths are l2 lengths in pixel units, and the slopes are `u . grad l`. What holds for pixels
+-- holds for the directions u as well.
+-- @module conjugate.packet.slices
+-- @source the documentation's chapter on packets
+local cj = require "conjugate"
+local check = require "conjugate.check"
+local core = require "conjugate.core"
+local mode = require "conjugate.nn.mode"
+local quadrature = require "conjugate.packet.quadrature"
+
+local M = {}
+
+local Slice = {}
+Slice.__index = Slice
+
+-- Shorter than this share of what it was, a direction is what rounding left of nothing.
+local NOTHING = 1e-6
+
+local function vector(name, t, like)
+  check.tensor("slices", name, t, "float")
+  if like and t:numel() ~= like:numel() then
+    check.fail("slices", "expected %s of as many elements as the first image, %d, got %s", name,
+      like:numel(), check.describe(t))
+  end
+  return t:detach():to("float64"):reshape { t:numel() }
+end
+
+local function length(v)
+  return math.sqrt((v * v):sum():item())
+end
+
+-- The part of v that is orthogonal to the directions, of length 1; and its length before.
+local function orthonormal(name, v, directions)
+  local rest, whole = v, length(v)
+  for _ = 1, 2 do -- once more for the digits that the first round lost
+    for _, u in ipairs(directions) do rest = rest - u * (rest * u):sum() end
+  end
+  local size = length(rest)
+  if size > NOTHING * whole then return rest / size, size end
+  return check.fail("slices", "expected %s to lead somewhere new: no length is left of it", name)
+end
+
+-- Ends of an axis of the length `size`: those that were given, or a margin around it.
+local function ends(o, i, size)
+  local low, high = -o.margin * size, size + o.margin * size
+  if o.low then low, high = o.low[i], o.high[i] end
+  check.number("slices", "low", low)
+  check.number("slices", "high", high)
+  if low >= high then
+    check.fail("slices", "expected low below high, got %g and %g", low, high)
+  end
+  return low, high
+end
+
+-- Names and tensors of the ways that span a slice: images to go to, or directions.
+local function new(kind, o, ways)
+  local image = o.from or o.at
+  local x0 = vector(o.from and "from" or "at", image)
+  if not o.from and not (o.low and o.high) then
+    check.fail("slices", "expected low and high with along")
+  end
+  local slice = {
+    kind = kind, x0 = x0, directions = {}, low = {}, high = {}, shape = image.shape,
+    dtype = image.dtype,
+  }
+  for i, way in ipairs(ways) do
+    local v = vector(way[1], way[2], x0)
+    if o.from then v = v - x0 end
+    local u, size = orthonormal(way[1], v, slice.directions)
+    slice.low[i], slice.high[i] = ends(o, i, size)
+    slice.directions[i] = u
+  end
+  return setmetatable(slice, Slice)
+end
+
+--- A line: through two images, or through one along a direction.
+-- @tparam table opts `from` and `to`: images; t runs from 0 at `from` to their distance, and over
+--   `margin` (0) times that more at both ends. Or `at`: an image, `along`: a direction of its
+--   sizes (its length does not matter), `low` and `high`: ends of t.
+-- @treturn table a slice: `kind`, `x0` and `directions` (flat, float64), `low`, `high`, `shape`
+-- @raise wrong arguments; images that are equal
+function M.line(opts)
+  local o = check.options("slices", opts, {
+    from = { "tensor" }, to = { "tensor" }, margin = 0, at = { "tensor" }, along = { "tensor" },
+    low = { "number" }, high = { "number" },
+  })
+  o.low, o.high = o.low and { o.low }, o.high and { o.high }
+  return new("line", o, { o.from and { "to", o.to } or { "along", o.along } })
+end
+
+--- A plane: through three images, or through one along two directions.
+-- @tparam table opts `from`, `to`, `third`: images; the first axis runs from `from` to `to` as on a
+--   line, the second is orthogonal to it and runs from 0 to the distance of `third` from that
+--   line; `margin` as for lines. Or `at`: an image, `along`: a list of two directions, which are
+--   made orthonormal in this order, `low` and `high`: lists of two numbers.
+-- @treturn table a slice
+-- @raise wrong arguments; images or directions on one line
+function M.plane(opts)
+  local o = check.options("slices", opts, {
+    from = { "tensor" }, to = { "tensor" }, third = { "tensor" }, margin = 0, at = { "tensor" },
+    along = { "table" }, low = { "table" }, high = { "table" },
+  })
+  if o.from then return new("plane", o, { { "to", o.to }, { "third", o.third } }) end
+  check.table("slices", "along", o.along)
+  return new("plane", o, { { "along[1]", o.along[1] }, { "along[2]", o.along[2] } })
+end
+
+--- The images at points of a slice.
+-- @tparam Tensor t float64 [B, axes], or [B] for a line
+-- @treturn Tensor [B, sizes of an image], of the images' type
+-- @raise wrong sizes
+function Slice:points(t)
+  check.tensor("slices", "t", t, "float")
+  local rows, axes = t:size(1), #self.directions
+  if t:numel() ~= rows * axes then
+    check.fail("slices", "expected points [B, %d] for t, got %s", axes, check.describe(t))
+  end
+  local columns, x = t:detach():to("float64"):reshape { rows, axes }, self.x0
+  for i, u in ipairs(self.directions) do
+    x = x + columns:select(2, i):reshape { rows, 1 } * u
+  end
+  local sizes = { rows }
+  for i, size in ipairs(self.shape) do sizes[i + 1] = size end
+  return x:to(self.dtype):reshape(sizes)
+end
+
+-- --- losses -------------------------------------------------------------------------------------
+
+local function gradient_of_losses(o, x)
+  return cj.enable_grad(function()
+    x.requires_grad = true
+    local z = o.model(x)
+    local l, slopes = core.packet_losses(o.loss, o.clip, z, o.label)
+    if not z.requires_grad then return l, cj.zeros_like(x) end
+    return l, cj.grad(z, x, { gradient = slopes })
+  end)
+end
+
+-- Losses at images x and their gradients.
+local function look(o, x)
+  if o.loss ~= "value" then return gradient_of_losses(o, x) end
+  local l, g = quadrature.slopes("the model", o.model, x)
+  return l:to "float64", g
+end
+
+--- Losses of a model at points of a slice, and their slopes along its directions.
+-- @tparam table slice a line or plane
+-- @tparam table o `model`, `label`, `loss`, `clip`, as for `measure`
+-- @tparam Tensor t points, float64 [B, axes]
+-- @treturn Tensor float64 [B]
+-- @treturn Tensor float64 [B, axes]
+function M.losses(slice, o, t)
+  local l, g = look(o, slice:points(t))
+  local rows = t:size(1)
+  local flat, columns = g:detach():to("float64"):reshape { rows, slice.x0:numel() }, {}
+  for i, u in ipairs(slice.directions) do
+    columns[i] = (flat * u):sum(2):reshape { rows, 1 }
+  end
+  return l, #columns == 1 and columns[1] or cj.cat(columns, 2)
+end
+
+--- Rules of the options that say which loss of which model.
+M.rules = {
+  model = { type = "callable", required = true }, label = { "integer" }, loss = "ce",
+  clip = { "number", 10 },
+}
+
+--- Checks the options of `rules`.
+-- @tparam table o options
+function M.check_loss(o)
+  check.one_of("slices", "loss", o.loss, cj.packet.losses)
+  check.number("slices", "clip", o.clip, 0)
+  if o.loss ~= "value" then check.integer("slices", "label", o.label, 0) end
+end
+
+--- Measures a packet on a slice, with the model in evaluation mode.
+--
+-- In float32 a loss is good to some 1e-7 only, and so are the results; `model:to "float64"` and
+-- images in float64 give all digits. Where a ReLU switches, the slope jumps: panels are bisected
+-- there until the jump's share in the integrals is below the tolerance.
+-- @tparam table slice a line or plane
+-- @tparam table opts
+--
+-- - `model`: a network or function x [B, ...] -> logits [B, K], with `label` from 0, `loss` ("ce")
+--   and `clip` as for `cj.packet`; with loss "value" a function x -> l [B]
+-- - `tolerance` (1e-10, in float32 1e-6), `panels` (4), `points` (100000), `batch` (256): as for
+--   `conjugate.packet.quadrature.line`
+--
+-- @treturn table a result of `conjugate.packet.quadrature`
+-- @raise wrong arguments; losses or gradients that are not finite; what the model raises
+function M.measure(slice, opts)
+  if getmetatable(slice) ~= Slice then
+    check.fail("slices", "expected a line or plane for slice, got %s", check.describe(slice))
+  end
+  local rules = quadrature.rules(M.rules)
+  rules.tolerance, rules.points = slice.dtype == "float64" and 1e-10 or 1e-6, 100000
+  rules.batch = 256
+  local o = check.options("slices", opts, rules)
+  M.check_loss(o)
+  return mode.in_eval(o.model, function()
+    return quadrature.measure(function(t)
+      return M.losses(slice, o, t)
+    end, slice.low, slice.high, o)
+  end)
+end
+
+return M

@@ -1,0 +1,74 @@
+-- The laboratory: every truth value against quadrature, and what a case says about itself.
+local assert = require "luassert"
+local cj = require "conjugate"
+
+local lab = cj.packet.lab
+
+describe("the laboratory", function()
+  for _, case in ipairs(lab.cases) do
+    it(("knows %s"):format(case.name), function()
+      local rows = lab.compare(case)
+      assert.is_true(#rows >= 2)
+      for _, row in ipairs(rows) do
+        if not row.ok then
+          error(("%s: measured %.15g, truth %.15g, error %.1e"):format(row.quantity, row.measured,
+            row.truth, row.error))
+        end
+      end
+    end)
+  end
+
+  it("holds numbers to eight digits at least", function()
+    for _, case in ipairs(lab.cases) do
+      assert.is_true(case.tolerance <= (case.name:find "|" and 1e-6 or 1e-8)
+        or case.name:find "max" ~= nil, case.name)
+    end
+  end)
+
+  it("has names that are its own", function()
+    local seen = {}
+    for _, case in ipairs(lab.cases) do
+      assert.is_nil(seen[case.name])
+      seen[case.name] = true
+      assert.equal(case, lab.find(case.name))
+    end
+    assert.is_nil(lab.find "no such case")
+  end)
+
+  it("notices a number that is off", function()
+    local case = lab.find "ce, k=10 on [0, 1]"
+    local r = case.measure()
+    r.sigma_p = r.sigma_p * (1 + 1e-7)
+    local bad = {}
+    for _, row in ipairs(lab.compare(case, r)) do
+      if not row.ok then bad[#bad + 1] = row.quantity end
+    end
+    assert.same({ "sigma_p" }, bad)
+  end)
+
+  it("makes packets for sampling", function()
+    for _, case in ipairs(lab.cases) do
+      if case.domain then
+        local opts = lab.packet(case)
+        local p = cj.packet(opts)
+        local shape = { 3, p.pixels }
+        local l = opts.model(cj.full(shape, 0.25, "float64"))
+        assert.equal(3, l:size(1), case.name)
+        assert.equal("float64", l.dtype)
+      end
+    end
+  end)
+
+  it("agrees with sampling where both can measure", function()
+    local case = lab.find "softmax, ce, label 0"
+    local r = cj.packet(lab.packet(case)):measure {
+      samples = 20000, seed = 3, faces = 0, quiet = true,
+    }
+    for _, name in ipairs { "mu", "sigma_x", "sigma_p", "P" } do
+      for i = 1, 2 do
+        local gap = math.abs(r.values[name]:get(i) - case.truth[name][i])
+        assert.is_true(gap < 4 * r.errors[name]:get(i), name)
+      end
+    end
+  end)
+end)
