@@ -1,9 +1,13 @@
 /* panels.c -- adaptive composite Gauss-Legendre quadrature over a box of one or two axes.
  *
- * Every panel is looked at whole and in halves. While a sum over all panels differs from the sum
- * over their halves by more than the tolerance, the panels that differ most give way to their
- * halves. A jump in the slope costs two panels for every bit of its place, a smooth loss next to
- * nothing: 8 nodes are exact for polynomials up to degree 15. */
+ * Every panel is looked at whole, by Lobatto's rule, and in halves, by Gauss-Legendre's. While a
+ * sum over all panels differs from the sum over their halves by more than the tolerance, the panels
+ * that differ most give way to their halves. A jump in the slope costs two panels for every bit of
+ * its place, a smooth loss next to nothing: 8 nodes are exact for polynomials up to degree 15.
+ *
+ * Where jumps are, two rules must not agree by accident. Gauss-Legendre's nodes keep away from the
+ * ends of panels, so it takes no notice of a jump close to one; Lobatto's with 9 nodes has nodes at
+ * the ends and in the middle, where the halves meet. */
 #include "packet/panels.h"
 
 #include <math.h>
@@ -11,14 +15,26 @@
 
 #include "core/memory.h"
 
-enum { GAUSS = 8 };
-static const double gauss_node[GAUSS] = {-0.96028985649753623168, -0.79666647741362673959,
-                                         -0.52553240991632898582, -0.18343464249564980494,
-                                         0.18343464249564980494,  0.52553240991632898582,
-                                         0.79666647741362673959,  0.96028985649753623168};
-static const double gauss_weight[GAUSS] = {
-    0.10122853629037625915, 0.22238103445337447054, 0.31370664587788728734, 0.36268378337836198297,
-    0.36268378337836198297, 0.31370664587788728734, 0.22238103445337447054, 0.10122853629037625915};
+typedef struct rule {
+  int count;
+  double node[9], weight[9];
+} rule;
+
+static const rule gauss = {8,
+                           {-0.96028985649753623168, -0.79666647741362673959,
+                            -0.52553240991632898582, -0.18343464249564980494,
+                            0.18343464249564980494, 0.52553240991632898582, 0.79666647741362673959,
+                            0.96028985649753623168},
+                           {0.10122853629037625915, 0.22238103445337447054, 0.31370664587788728734,
+                            0.36268378337836198297, 0.36268378337836198297, 0.31370664587788728734,
+                            0.22238103445337447054, 0.10122853629037625915}};
+static const rule lobatto = {
+    9,
+    {-1, -0.89975799541146015731, -0.67718627951073775345, -0.36311746382617815871, 0,
+     0.36311746382617815871, 0.67718627951073775345, 0.89975799541146015731, 1},
+    {1.0 / 36, 0.16549536156080552505, 0.27453871250016173528, 0.34642851097304634512,
+     0.37151927437641723356, 0.34642851097304634512, 0.27453871250016173528, 0.16549536156080552505,
+     1.0 / 36}};
 
 static bool fixed(const cj_panels *p, int axis) {
   return p->low[axis] == p->high[axis];
@@ -51,17 +67,18 @@ static cj_status grow_families(cj_panels *p, int64_t wanted) {
  */
 
 /* The nodes of a panel, at n; their weights without nu. */
-static void place_nodes(const cj_panels *p, const cj_panel *panel, cj_slice_node *n) {
-  for (int64_t k = 0; k < p->per_panel; k++) {
+static void place_nodes(const cj_panels *p, const rule *by, const cj_panel *panel,
+                        cj_slice_node *n) {
+  for (int64_t k = 0; k < panel->count; k++) {
     int64_t rest = k;
     n[k] = (cj_slice_node){.w = 1};
     for (int a = 0; a < p->slice->axes; a++) {
       n[k].x[a] = p->low[a];
       if (fixed(p, a)) continue;
       const double radius = 0.5 * (panel->high[a] - panel->low[a]);
-      n[k].x[a] = 0.5 * (panel->low[a] + panel->high[a]) + radius * gauss_node[rest % GAUSS];
-      n[k].w *= radius * gauss_weight[rest % GAUSS];
-      rest /= GAUSS;
+      n[k].x[a] = 0.5 * (panel->low[a] + panel->high[a]) + radius * by->node[rest % by->count];
+      n[k].w *= radius * by->weight[rest % by->count];
+      rest /= by->count;
     }
   }
 }
@@ -69,7 +86,7 @@ static void place_nodes(const cj_panels *p, const cj_panel *panel, cj_slice_node
 static void sum_nodes(const cj_panels *p, cj_panel *panel) {
   double *s = panel->sums;
   memset(s, 0, sizeof panel->sums);
-  for (int64_t k = 0; k < p->per_panel; k++) {
+  for (int64_t k = 0; k < panel->count; k++) {
     const cj_slice_node *n = &p->nodes[panel->first + k];
     const double wl = n->w * n->l, wl2 = wl * n->l;
     s[0] += n->w;
@@ -126,12 +143,14 @@ static cj_status look_at(cj_panels *p, cj_slice_node *nodes, int64_t count, doub
 }
 
 /* Looks at count panels and sums them up. */
-static cj_status look_panels(cj_panels *p, cj_panel *panels, int64_t count) {
-  const int64_t first = p->count, more = count * p->per_panel;
+static cj_status look_panels(cj_panels *p, const rule *by, cj_panel *panels, int64_t count) {
+  const int64_t first = p->count, each = by == &gauss ? p->per_half : p->per_whole;
+  const int64_t more = count * each;
   CJ_TRY(grow((void **)&p->nodes, &p->room, first + more, sizeof *p->nodes, first));
   for (int64_t k = 0; k < count; k++) {
-    panels[k].first = first + k * p->per_panel;
-    place_nodes(p, &panels[k], p->nodes + panels[k].first);
+    panels[k].first = first + k * each;
+    panels[k].count = each;
+    place_nodes(p, by, &panels[k], p->nodes + panels[k].first);
   }
   const int64_t batch = more < p->slice->batch ? more : p->slice->batch;
   double *room = cj_alloc((size_t)(batch * (2 + 3 * p->slice->axes)) * sizeof *room);
@@ -206,32 +225,44 @@ static void split(cj_panels *p, int64_t f) {
   for (int64_t h = 1; h < p->halves; h++) p->parent[p->families++] = half[h];
 }
 
-/* Splits the families whose gap is above the limit; chosen[f] says which. */
+/* Looks at the families changed[n] and at their halves; fresh has room for these. */
+static cj_status look_again(cj_panels *p, const int64_t *changed, int64_t n, cj_panel *fresh) {
+  for (int64_t k = 0; k < n; k++) fresh[k] = p->parent[changed[k]];
+  CJ_TRY(look_panels(p, &lobatto, fresh, n));
+  for (int64_t k = 0; k < n; k++) {
+    p->parent[changed[k]] = fresh[k];
+    halve(p, changed[k]);
+  }
+  const size_t bytes = (size_t)p->halves * sizeof *fresh;
+  for (int64_t k = 0; k < n; k++)
+    memcpy(fresh + k * p->halves, p->half + changed[k] * p->halves, bytes);
+  CJ_TRY(look_panels(p, &gauss, fresh, n * p->halves));
+  for (int64_t k = 0; k < n; k++)
+    memcpy(p->half + changed[k] * p->halves, fresh + k * p->halves, bytes);
+  return CJ_OK;
+}
+
+/* Splits the families whose gap is above the limit. */
 static cj_status refine(cj_panels *p, const double *gap, double limit) {
   const int64_t before = p->families;
-  int64_t count = 0;
+  int64_t count = 0, n = 0;
   for (int64_t f = 0; f < before; f++) count += gap[f] > limit;
   CJ_TRY(grow_families(p, before + count * (p->halves - 1)));
-  cj_panel *fresh = cj_alloc((size_t)(count * p->halves * p->halves) * sizeof *fresh);
   int64_t *changed = cj_alloc((size_t)(count * p->halves) * sizeof *changed);
-  cj_status status = fresh && changed ? CJ_OK : cj_fail(CJ_EMEM, "no memory for panels");
-  int64_t n = 0;
-  for (int64_t f = 0; status == CJ_OK && f < before; f++) {
-    if (!(gap[f] > limit)) continue;
-    const int64_t first = p->families;
-    split(p, f);
-    changed[n++] = f;
-    for (int64_t h = first; h < p->families; h++) changed[n++] = h;
+  cj_panel *fresh = cj_alloc((size_t)(count * p->halves * p->halves) * sizeof *fresh);
+  cj_status status = CJ_OK;
+  if (!fresh || !changed)
+    status = cj_fail(CJ_EMEM, "no memory for panels");
+  else {
+    for (int64_t f = 0; f < before; f++) {
+      if (!(gap[f] > limit)) continue;
+      const int64_t first = p->families;
+      split(p, f);
+      changed[n++] = f;
+      for (int64_t h = first; h < p->families; h++) changed[n++] = h;
+    }
+    status = look_again(p, changed, n, fresh);
   }
-  for (int64_t k = 0; k < n; k++) {
-    halve(p, changed[k]);
-    memcpy(fresh + k * p->halves, p->half + changed[k] * p->halves,
-           (size_t)p->halves * sizeof *fresh);
-  }
-  if (status == CJ_OK) status = look_panels(p, fresh, n * p->halves);
-  for (int64_t k = 0; status == CJ_OK && k < n; k++)
-    memcpy(p->half + changed[k] * p->halves, fresh + k * p->halves,
-           (size_t)p->halves * sizeof *fresh);
   cj_free(fresh);
   cj_free(changed);
   return status;
@@ -278,18 +309,19 @@ static cj_status lay_out(cj_panels *p) {
     }
     halve(p, f);
   }
-  CJ_TRY(look_panels(p, p->parent, families));
-  return look_panels(p, p->half, families * p->halves);
+  CJ_TRY(look_panels(p, &lobatto, p->parent, families));
+  return look_panels(p, &gauss, p->half, families * p->halves);
 }
 
 cj_status cj_panels_make(cj_panels *p, const cj_slice *s, const double *low, const double *high,
                          double face) {
-  *p = (cj_panels){.slice = s, .per_panel = 1, .halves = 1, .face = face};
+  *p = (cj_panels){.slice = s, .per_whole = 1, .per_half = 1, .halves = 1, .face = face};
   for (int a = 0; a < s->axes; a++) {
     p->low[a] = low[a];
     p->high[a] = high[a];
     if (fixed(p, a)) continue;
-    p->per_panel *= GAUSS;
+    p->per_whole *= lobatto.count;
+    p->per_half *= gauss.count;
     p->halves *= 2;
   }
   CJ_TRY(lay_out(p));

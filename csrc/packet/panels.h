@@ -15,14 +15,14 @@ enum { CJ_SLICE_SUMS = 3 + 5 * CJ_MOST_AXES };
 
 typedef struct cj_panel {
   double low[CJ_MOST_AXES], high[CJ_MOST_AXES], sums[CJ_SLICE_SUMS];
-  int64_t first; /* of its nodes */
+  int64_t first, count; /* of its nodes */
 } cj_panel;
 
 /* Family f is parent[f], and its halves (2 for each axis) half[f * halves ...]. */
 typedef struct cj_panels {
   const cj_slice *slice;
   double low[CJ_MOST_AXES], high[CJ_MOST_AXES];
-  int64_t per_panel, halves; /* nodes of a panel; halves of a parent */
+  int64_t per_whole, per_half, halves; /* nodes of a panel; halves of a parent */
   int64_t families, family_room;
   cj_panel *parent, *half;
   int64_t count, room;

@@ -33,20 +33,23 @@ typedef struct seconds {
   double loss[CJ_MOST_AXES], cross[CJ_MOST_AXES], window[CJ_MOST_AXES];
 } seconds;
 
-/* Calls for every panel that counts: the halves (fine), or the whole ones. */
+/* The panels that count: the halves (fine), or the whole ones. */
 static int64_t panel_count(const cj_panels *p, bool fine) {
   return fine ? p->families * p->halves : p->families;
 }
 
-static const cj_slice_node *panel_nodes(const cj_panels *p, bool fine, int64_t k) {
-  return p->nodes + (fine ? p->half : p->parent)[k].first;
+static const cj_slice_node *panel_nodes(const cj_panels *p, bool fine, int64_t k, int64_t *count) {
+  const cj_panel *panel = (fine ? p->half : p->parent) + k;
+  *count = panel->count;
+  return p->nodes + panel->first;
 }
 
 static face face_sums(const cj_panels *p, bool fine) {
   face sum = {0};
   for (int64_t k = 0; k < panel_count(p, fine); k++) {
-    const cj_slice_node *n = panel_nodes(p, fine, k);
-    for (int64_t i = 0; i < p->per_panel; i++) {
+    int64_t count;
+    const cj_slice_node *n = panel_nodes(p, fine, k, &count);
+    for (int64_t i = 0; i < count; i++) {
       const double wl2 = n[i].w * n[i].l * n[i].l;
       sum.mass += wl2;
       for (int a = 0; a < p->slice->axes; a++) sum.first[a] += wl2 * n[i].x[a];
@@ -59,9 +62,10 @@ static means first_pass(const cj_panels *p, bool fine) {
   means sum = {0};
   const int axes = p->slice->axes;
   for (int64_t k = 0; k < panel_count(p, fine); k++) {
-    const cj_slice_node *n = panel_nodes(p, fine, k);
+    int64_t count;
+    const cj_slice_node *n = panel_nodes(p, fine, k, &count);
     means part = {0}; /* sums of sums lose fewer digits */
-    for (int64_t i = 0; i < p->per_panel; i++) {
+    for (int64_t i = 0; i < count; i++) {
       const double wl = n[i].w * n[i].l, wl2 = wl * n[i].l;
       part.mass += n[i].w;
       part.l2 += wl2;
@@ -108,9 +112,10 @@ static void add_node(const cj_slice_node *n, int axes, const means *m, seconds *
 static seconds second_pass(const cj_panels *p, bool fine, const means *m) {
   seconds sum = {0};
   for (int64_t k = 0; k < panel_count(p, fine); k++) {
-    const cj_slice_node *n = panel_nodes(p, fine, k);
+    int64_t count;
+    const cj_slice_node *n = panel_nodes(p, fine, k, &count);
     seconds part = {0};
-    for (int64_t i = 0; i < p->per_panel; i++) add_node(&n[i], p->slice->axes, m, &part);
+    for (int64_t i = 0; i < count; i++) add_node(&n[i], p->slice->axes, m, &part);
     for (size_t i = 0; i < sizeof sum / sizeof(double); i++)
       ((double *)&sum)[i] += ((const double *)&part)[i];
   }

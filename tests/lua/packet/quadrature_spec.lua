@@ -40,14 +40,17 @@ describe("quadrature on a line", function()
     end
   end)
 
-  it("holds in its errors what it did not resolve", function()
-    local exact = line(ce)
-    local rough = line(function(t) return ((t - 0.37) * -400):softplus() end, 0, 1, {
-      tolerance = 1e-2, panels = 2 })
-    local fine = line(function(t) return ((t - 0.37) * -400):softplus() end)
-    for _, name in ipairs { "mu", "sigma_x", "g", "c", "B", "P" } do
-      near(fine[name], rough[name], rough.errors[name], name)
-      assert.is_true(exact.errors[name] < 1e-11, name)
+  it("knows about how far it is from the truth", function()
+    for place = 1, 30 do
+      local at = (place * 0.618034) % 1
+      local function f(t) return (t - at):relu() + 0.3 end
+      local exact, rough = line(f), line(f, 0, 1, { tolerance = 1e-6, panels = 2 })
+      assert.is_true(rough.points < exact.points)
+      for _, name in ipairs { "mu", "sigma_x", "g", "c", "B", "P" } do
+        near(exact[name], rough[name], 4 * rough.errors[name] + 1e-12, name)
+        assert.is_true(exact.errors[name] < 1e-10, name)
+        assert.is_true(rough.errors[name] < 1e-4, name)
+      end
     end
   end)
 
