@@ -3,10 +3,15 @@ local core = require "conjugate.core"
 
 local M = {}
 
+-- Objects are collected before what only they held on to.
 local function settle()
-  collectgarbage()
-  collectgarbage()
-  return core.memory_used()
+  local before
+  repeat
+    before = core.memory_used()
+    collectgarbage()
+    collectgarbage()
+  until core.memory_used() == before
+  return before
 end
 
 --- Native bytes in use, after everything dead was collected.
@@ -19,16 +24,19 @@ local function left(before)
   return core.memory_used()
 end
 
--- Calls f() with the allocations from the n-th on failing: true when it passed. A failure must be
--- an error that says so, and leave no bytes behind.
-local function passes(f, n, before)
-  core.memory_fail_after(n, true)
-  local ok, message = pcall(function() f() end)
-  core.memory_fail_after(-1)
+local function check_nothing_left(before, n)
   local after = left(before)
   if after ~= before then
     error(("%d bytes left behind when allocation %d failed"):format(after - before, n), 3)
   end
+end
+
+-- Calls f() with the allocations from the n-th on failing: true when it passed. A failure must be
+-- an error that says so.
+local function passes(f, n)
+  core.memory_fail_after(n, true)
+  local ok, message = pcall(function() f() end)
+  core.memory_fail_after(-1)
   if not ok and not tostring(message):find "memory" then
     error(("allocation %d failed with: %s"):format(n, tostring(message)), 3)
   end
@@ -44,20 +52,24 @@ function M.every_allocation(f, most)
   f() -- caches and lazily loaded parts are not what is tested
   local before = settle()
   for n = 0, most or 200 do
-    if passes(f, n, before) then return n end
+    local passed = passes(f, n)
+    check_nothing_left(before, n)
+    if passed then return n end
   end
   return error("the call never passed", 2)
 end
 
---- The same for calls with many allocations: n grows by an eighth of itself.
+--- The same for calls with many allocations: n grows by an eighth of itself, and bytes left behind
+-- are looked for at the end only.
 -- @tparam function f the call; must not keep anything
 -- @treturn number how often f failed
 function M.some_allocations(f)
   f()
   local before, n, failed = settle(), 0, 0
-  while not passes(f, n, before) do
+  while not passes(f, n) do
     n, failed = n + 1 + math.floor(n / 8), failed + 1
   end
+  check_nothing_left(before, n)
   return failed
 end
 
