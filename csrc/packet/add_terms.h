@@ -17,35 +17,41 @@ typedef struct place {
   int lanes;
 } place;
 
-/* Fewer than 8 are followed by zeros. */
-static inline wide load_real(const place *at, const void *values) {
+/* Results go through pointers: vectors wider than the instruction set's have no calling convention.
+ * Fewer than 8 pixels are followed by zeros. */
+static inline void load_real(const place *at, const void *values, wide *out) {
   const real *from = (const real *)values + at->row * at->e->n + at->i;
   narrow v = {0};
   if (at->lanes == CJ_TERM_LANES)
     memcpy(&v, from, sizeof v);
   else
     memcpy(&v, from, (size_t)at->lanes * sizeof(real));
-  return __builtin_convertvector(v, wide);
+  *out = __builtin_convertvector(v, wide);
 }
 
-static inline wide load_double(const place *at, const double *from) {
-  wide v = {0};
+static inline void load_double(const place *at, const double *from, wide *out) {
+  *out = (wide){0};
   if (at->lanes == CJ_TERM_LANES)
-    memcpy(&v, from, sizeof v);
+    memcpy(out, from, sizeof *out);
   else
-    memcpy(&v, from, (size_t)at->lanes * sizeof(double));
-  return v;
+    memcpy(out, from, (size_t)at->lanes * sizeof(double));
 }
 
 /* l sqrt(nu)'s slope over sqrt(nu): dl/dx + l d log nu / dx / 2. */
-static inline wide slope_of(const place *at) {
-  const wide g = load_real(at, at->e->g);
-  if (!at->e->score) return g;
-  return g + 0.5 * at->e->l[at->row] * load_real(at, at->e->score);
+static inline void load_slope(const place *at, wide *out) {
+  wide score;
+  load_real(at, at->e->g, out);
+  if (!at->e->score) return;
+  load_real(at, at->e->score, &score);
+  *out += 0.5 * at->e->l[at->row] * score;
 }
 
-static inline wide from_centre(const place *at) {
-  return load_real(at, at->e->x) - load_double(at, at->e->centre + at->i);
+/* x - m. */
+static inline void load_shift(const place *at, wide *out) {
+  wide centre;
+  load_real(at, at->e->x, out);
+  load_double(at, at->e->centre + at->i, &centre);
+  *out -= centre;
 }
 
 typedef void (*term_maker)(const place *at, wide *b);

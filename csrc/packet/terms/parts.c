@@ -8,7 +8,10 @@ enum { PARTS = 4 };
 
 static inline void parts_terms(const place *at, wide *b) {
   const double v = at->e->v[at->row], l = at->e->l[at->row];
-  const wide g = load_real(at, at->e->g), s = load_real(at, at->e->score), none = {0};
+  const wide none = {0};
+  wide g, s;
+  load_real(at, at->e->g, &g);
+  load_real(at, at->e->score, &s);
   b[0] = none + v * l * l;
   b[1] = v * g * g;
   b[2] = v * l * g * s;

@@ -10,7 +10,10 @@ enum { PLAIN = 6, FIELD = 9, FACES = 8 };
 
 static inline void plain_terms(const place *at, wide *b) {
   const double v = at->e->v[at->row], l = at->e->l[at->row];
-  const wide d = slope_of(at), x = from_centre(at), none = {0};
+  const wide none = {0};
+  wide d, x;
+  load_slope(at, &d);
+  load_shift(at, &x);
   b[0] = none + v * l * l;
   b[1] = b[0] * x;
   b[2] = b[1] * x;
@@ -21,19 +24,23 @@ static inline void plain_terms(const place *at, wide *b) {
 
 static inline void field_terms(const place *at, wide *b) {
   const double v = at->e->v[at->row], l = at->e->l[at->row];
-  const wide la = load_real(at, at->e->field);
+  wide la, x;
+  load_real(at, at->e->field, &la);
+  load_shift(at, &x);
   plain_terms(at, b);
   b[6] = v * l * la;
   b[7] = v * la * la;
-  b[8] = b[6] * from_centre(at);
+  b[8] = b[6] * x;
 }
 
 static inline void face_terms(const place *at, wide *b) {
   const double v = at->e->v[at->row];
   const int64_t i = at->row * at->e->n + at->i;
   plain_terms(at, b);
-  b[6] = v * load_double(at, at->e->low + i);
-  b[7] = v * load_double(at, at->e->high + i);
+  load_double(at, at->e->low + i, &b[6]);
+  load_double(at, at->e->high + i, &b[7]);
+  b[6] *= v;
+  b[7] *= v;
 }
 
 static void add_plain(const cj_evidence *e, double *sums) {

@@ -8,7 +8,10 @@ enum { WINDOW = 6 };
 
 static inline void window_terms(const place *at, wide *b) {
   const double v = at->e->v[at->row], l = at->e->l[at->row];
-  const wide g = load_real(at, at->e->g), x = from_centre(at), none = {0};
+  const wide none = {0};
+  wide g, x;
+  load_real(at, at->e->g, &g);
+  load_shift(at, &x);
   b[0] = none + v * l * l;
   b[1] = v * l * g;
   b[2] = b[1] * x;
