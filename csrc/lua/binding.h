@@ -129,5 +129,6 @@ void open_attack_parts(lua_State *L);
 void open_packet(lua_State *L);
 void open_plan(lua_State *L);
 void open_quadrature(lua_State *L);
+void open_fourier(lua_State *L);
 
 #endif

@@ -113,5 +113,6 @@ int luaopen_conjugate_core(lua_State *L) {
   open_packet(L);
   open_plan(L);
   open_quadrature(L);
+  open_fourier(L);
   return 1;
 }

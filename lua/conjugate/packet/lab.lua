@@ -25,7 +25,7 @@ local M = {}
 
 --- All cases.
 M.cases = {}
-for _, group in ipairs { "lines", "squares", "high" } do
+for _, group in ipairs { "lines", "squares", "high", "overlaps" } do
   for _, case in ipairs(require("conjugate.packet.lab." .. group)) do
     case.tolerance = case.tolerance or 1e-8
     M.cases[#M.cases + 1] = case

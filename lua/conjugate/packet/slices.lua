@@ -166,6 +166,26 @@ function M.losses(slice, o, t)
   return l, #columns == 1 and columns[1] or cj.cat(columns, 2)
 end
 
+--- Losses alone, as `losses`.
+-- @tparam table slice a line or plane
+-- @tparam table o `model`, `label`, `loss`, `clip`
+-- @tparam Tensor t points, float64 [B, axes]
+-- @treturn Tensor float64 [B]
+function M.values(slice, o, t)
+  return cj.no_grad(function()
+    local y = o.model(slice:points(t))
+    if o.loss == "value" then return y:to("float64"):reshape { t:size(1) } end
+    return (core.packet_losses(o.loss, o.clip, y, o.label))
+  end)
+end
+
+--- Is a value a line or plane?
+-- @param v any value
+-- @treturn boolean
+function M.is_slice(v)
+  return getmetatable(v) == Slice
+end
+
 --- Rules of the options that say which loss of which model.
 M.rules = {
   model = { type = "callable", required = true }, label = { "integer" }, loss = "ce",
@@ -196,7 +216,7 @@ end
 -- @treturn table a result of `conjugate.packet.quadrature`
 -- @raise wrong arguments; losses or gradients that are not finite; what the model raises
 function M.measure(slice, opts)
-  if getmetatable(slice) ~= Slice then
+  if not M.is_slice(slice) then
     check.fail("slices", "expected a line or plane for slice, got %s", check.describe(slice))
   end
   local rules = quadrature.rules(M.rules)
