@@ -116,6 +116,18 @@ describe("conjugate", function()
     assert.equal(0, code, text)
     assert.is_truthy(text:find("0 failed", 1, true))
   end)
+
+  it("knows the laboratory of packets by its numbers", function()
+    local code, text = run("selftest", "--packets", "--json")
+    assert.equal(0, code, text)
+    local value = assert(json.decode(text))
+    assert.is_true(#value.checks > 400 and value.passed == #value.checks)
+    for _, check in ipairs(value.checks) do
+      assert.equal("packets", check.group)
+      assert.is_number(check.error, check.name)
+      assert.is_true(check.tolerance > 0)
+    end
+  end)
 end)
 
 describe("doctor", function()
