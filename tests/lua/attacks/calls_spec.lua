@@ -75,6 +75,13 @@ local function check_call(name, text, ...)
   assert.matches("^%S*:%d+: " .. name .. ": ", message)
 end
 
+-- What an attack that takes no radii says of them.
+local function without_radii(name)
+  local s = cj.attacks[name](cheap(name)).settings
+  if s.method == "search" or s.method == "ensemble" then return 'there is no option "radii"' end
+  return s.method == "ascent" and s.eps == math.huge and "expected no radii, got" or nil
+end
+
 describe("wrong calls of", function()
   for _, name in ipairs(cj.attacks.names()) do
     it(name .. " say what is wrong", function()
@@ -92,11 +99,8 @@ describe("wrong calls of", function()
     end)
 
     it(name .. " with radii say what is wrong", function()
-      local method = cj.attacks[name](cheap(name)).settings.method
-      local none = method == "search" or method == "ensemble" -- made of calls of other attacks
       for _, case in ipairs(wrong_radii) do
-        check_call(name, none and 'there is no option "radii"' or case[1], model, x, y,
-          { radii = case[2] })
+        check_call(name, without_radii(name) or case[1], model, x, y, { radii = case[2] })
       end
     end)
 

@@ -30,6 +30,13 @@ describe("raw fgm", function()
     end
   end)
 
+  it("has no radii: there is no ball", function()
+    local net, x, y = check_attack.network(2)
+    local ok, message = pcall(fgm { eps = 0.1, raw = true }, net, x, y, { radii = { 0.1, 0.2 } })
+    assert.is_false(ok)
+    assert.matches("fgm: expected no radii", message)
+  end)
+
   it("hardly moves on a confident model, and says so", function()
     local two = check_attack.two_classes({ 60, 0 }, 0, "float64")
     local r = fgm { eps = 0.1, raw = true } (two, cj.full({ 1, 2 }, 0.5, "float64"), { 0 })

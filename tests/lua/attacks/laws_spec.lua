@@ -165,6 +165,12 @@ local broken = {
       for i = 1, r.n do r.zeros[i] = 0 end
     end),
   },
+  takes_a_radius_for_each_sample = {
+    ["takes the first for all"] = misled(function(_, call)
+      for i in ipairs(call.radii or {}) do call.radii[i] = call.radii[1] end
+    end),
+    ["leaves its step as it was"] = misled(function(o, call) o.alpha = call.radii and 0.01 end),
+  },
   moves_the_right_way = {
     ["does nothing"] = no_op,
     ["goes downhill"] = function(o) return downhill:attack(o) end,

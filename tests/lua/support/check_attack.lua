@@ -409,6 +409,38 @@ function laws.finds_the_nearest_plane(spec)
   assert.is_true(ratios[8] <= (spec.median or spec.ratio))
 end
 
+-- The options under which an attack has radius r: its step grows with it, as that of radii does.
+local function scaled(attack, r)
+  local s, more = type(attack) == "table" and attack.settings, { eps = r }
+  if s and s.method == "ascent" and not s.one_step and not attack.options.rel_step then
+    more.alpha, more.steps = s.alpha * r / s.eps, s.steps
+  end
+  return more
+end
+
+local function has_radii(attack)
+  local s = type(attack) == "table" and attack.settings
+  if not s then return true end
+  local composed = s.method == "search" or s.method == "ensemble"
+  return not composed and not (s.method == "ascent" and s.eps == math.huge)
+end
+
+-- Radii of the samples: each is attacked as if it were alone, with that radius.
+function laws.takes_a_radius_for_each_sample(spec)
+  if not has_radii(spec.attack) then return end
+  local net, x, y = M.network(7, "float64")
+  net:eval()
+  local radii, eps = {}, spec.options.eps or 0.2
+  for i = 1, 7 do radii[i] = eps * (i - 1) / 3 end
+  local r = spec.attack(eager(net), x, y, { seed = 3, radii = { unpack(radii) } })
+  for i, radius in ipairs(radii) do
+    local alone = spec.with(scaled(spec.attack, radius))(eager(net), x:narrow(1, i, 1),
+      y:narrow(1, i, 1), { seed = 3, index = i - 1 })
+    assert.equal(alone.status[1], r.status[i])
+    assert.near(0, largest_change(alone.x_adv, r.x_adv:narrow(1, i, 1)), 1e-9)
+  end
+end
+
 --- The names of the laws, sorted.
 function M.names()
   local names = {}

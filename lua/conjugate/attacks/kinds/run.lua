@@ -82,6 +82,14 @@ local function loop_settings(attack, call, goal)
   return o
 end
 
+-- Radii replace that of the ball; where there is none, the step would have nothing to grow with.
+local function sample_radii(attack, radii, n)
+  if radii and attack.settings.method == "ascent" and attack.settings.eps == math.huge then
+    check.fail(attack.name, "expected no radii, got some: the attack has no ball")
+  end
+  return arguments.radii(attack.name, radii, n)
+end
+
 local function warn_about(attack, r, loop, quiet)
   for _, text in ipairs(attack.warnings) do r.warnings[#r.warnings + 1] = text end
   if r:zero_gradients() == 100 then
@@ -120,7 +128,7 @@ return function(attack, model, x, y, opts)
   local direction = attack.settings.direction
   direction = type(direction) == "function" and stateful(direction, attack.settings, model, y)
     or nil
-  local radii = arguments.radii(fn, call.radii, n)
+  local radii = sample_radii(attack, call.radii, n)
   local started, plan = core.clock(), nil
   local x_adv, columns, trace, report, extra = mode.in_eval(model, function()
     plan = plans.try(model, x)
