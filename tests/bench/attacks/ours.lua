@@ -15,7 +15,7 @@ parser:option("--seed", "Seed of random numbers."):default "1":convert(tonumber)
 parser:option("--only", "Cells whose name holds one of these, with commas."):default ""
 
 -- What is not an option of the attack.
-local about = { name = true, attack = true, rivals = true, radii = true }
+local about = { name = true, attack = true, rivals = true, radii = true, note = true }
 
 local function wanted(name, words)
   if words == "" then return true end

@@ -68,7 +68,7 @@ def read_samples(images, labels, n, dtype=torch.float32):
 # --- rivals: (net, x, y, cell, seed) -> x_adv --------------------------------------------------
 
 def kind(cell):
-    return " ".join([cell["attack"]] + [cell["norm"]] * ("norm" in cell))
+    return f"{cell['attack']} {cell.get('norm', '')}".rstrip()
 
 
 def foolbox(net, x, y, cell, _):

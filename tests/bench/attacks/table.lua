@@ -83,8 +83,12 @@ local function norm_line(cell, rival, ours, theirs, cost)
     other, off, "", said, cost)
 end
 
+local function seconds(entry)
+  return entry.seconds and ("%7.1f"):format(entry.seconds) or "      -"
+end
+
 local function lines_of(cell, rival, ours, theirs)
-  local cost = ("%6.1f %7.1f"):format(ours.seconds, theirs.seconds)
+  local cost = seconds(ours) .. " " .. seconds(theirs)
   if cell.eps then
     return { accuracy_line(cell, cell.name, rival, ours.robust, theirs.robust, cost) }
   end
@@ -104,10 +108,10 @@ local function heading(results)
   table.sort(versions)
   return {
     table.concat(versions, ", "),
-    ("seed %d, batches of %d; seconds are of %d thread(s) and of what else the machine did"):format(
+    ("seed %d, batches of %d; seconds of processor time, %d thread(s)"):format(
       results.seed, results.batch, results.threads),
     "",
-    ("%-20s %-12s %5s  %-18s  %-18s  %5s %9s  %-8s %6s %7s"):format("attack", "against", "n",
+    ("%-20s %-12s %5s  %-18s  %-18s  %5s %9s  %-8s %7s %7s"):format("attack", "against", "n",
       "RA or median, ours", "theirs", "diff", "only", "", "s ours", "theirs"),
   }
 end
