@@ -20,95 +20,13 @@
 local assert = require "luassert"
 local cj = require "conjugate"
 local core = require "conjugate.core"
+local checks = require "support.attack_checks"
 local models = require "support.attack_models"
 
 local M = {}
 
 for name, f in pairs(models) do M[name] = f end
-
--- --- small parts --------------------------------------------------------------------------------
-
-local function bytes(t)
-  return t:contiguous():bytes()
-end
-
-local function check_bytes(before, t, what)
-  assert.is_true(before == bytes(t), what .. " changed")
-end
-
-local function rows_of(t, list)
-  return core.attack_rows(t, cj.tensor(list, "int64"))
-end
-
-local function total(list)
-  local sum = 0
-  for _, v in ipairs(list) do sum = sum + v end
-  return sum
-end
-
-local function state_bytes(net)
-  local parts = {}
-  for _, pair in ipairs(net:state_dict()) do parts[#parts + 1] = pair[1] .. bytes(pair[2]) end
-  return table.concat(parts)
-end
-
--- The network as a function, which is not compiled.
-local function eager(net)
-  return function(x)
-    return net(x)
-  end
-end
-
-local function largest_change(a, b)
-  return (a - b):abs():max():item()
-end
-
--- l0 counts elements changed by more than 1e-6.
-local function norms_of(delta)
-  local norms = { l0 = 0, l1 = 0, l2 = 0, linf = 0 }
-  for _, d in ipairs(delta) do
-    local size = math.abs(d)
-    norms.l0 = norms.l0 + (size > 1e-6 and 1 or 0)
-    norms.l1, norms.l2 = norms.l1 + size, norms.l2 + d * d
-    norms.linf = math.max(norms.linf, size)
-  end
-  norms.l2 = math.sqrt(norms.l2)
-  return norms
-end
-
---- ||x_adv - x|| <= eps(1 + 1e-6) + 1e-7, values in the box, and the record says what is there.
-function M.feasible(r, x, norm, eps, low, high)
-  assert.same(x.shape, r.x_adv.shape)
-  assert.equal(x.dtype, r.x_adv.dtype)
-  local delta = (r.x_adv:to "float64" - x:to "float64"):reshape { r.n, -1 }:table()
-  local values = r.x_adv:reshape({ r.n, -1 }):table()
-  for i = 1, r.n do
-    local norms = norms_of(delta[i])
-    for _, v in ipairs(values[i]) do assert.is_true(v >= low and v <= high and v == v) end
-    assert.equal(norms.l0, r.l0[i])
-    assert.near(norms.l1, r.l1[i], 1e-5 * (1 + norms.l1))
-    assert.near(norms.l2, r.l2[i], 1e-5)
-    assert.near(norms.linf, r.linf[i], 1e-6)
-    if norm then assert.is_true(norms[norm] <= eps * (1 + 1e-6) + 1e-7) end
-  end
-end
-
---- The record says what the model says of x, x_adv and the labels y (a list).
-function M.truthful(r, model, x, y)
-  local pred = model(r.x_adv):predict():table()
-  assert.same(model(x):predict():table(), r.pred_clean)
-  assert.same(pred, r.pred_adv)
-  assert.same(y, r.label)
-  local counts = { ALREADY = 0, SUCCESS = 0, FAIL = 0, NAN = 0 }
-  for i = 1, r.n do
-    local target = r.target[i] >= 0 and r.target[i]
-    local hit = target and pred[i] == target or not target and pred[i] ~= y[i]
-    if r.status[i] ~= "ALREADY" then assert.equal(hit and "SUCCESS" or "FAIL", r.status[i]) end
-    if pred[i] ~= y[i] then assert.is_true(r.broken[i]) end
-    counts[r.status[i]] = counts[r.status[i]] + 1
-  end
-  assert.same(counts, r.counts)
-end
+M.feasible, M.truthful = checks.feasible, checks.truthful
 
 -- --- the laws -----------------------------------------------------------------------------------
 
@@ -118,13 +36,13 @@ local laws = {}
 function laws.leaves_all_else_alone(spec)
   for _, dtype in ipairs { "float32", "float64" } do
     local net, x, y = M.network(9, dtype)
-    local before, state, labels = bytes(x), state_bytes(net), bytes(y)
+    local before, state, labels = checks.bytes(x), checks.state_bytes(net), checks.bytes(y)
     local r = spec.attack(net, x, y)
     local radius = spec.radius or spec.options.eps or math.huge
-    M.feasible(r, x, spec.ball, radius, spec.low or 0, spec.high or 1)
-    check_bytes(before, x, "the input")
-    check_bytes(labels, y, "the labels")
-    assert.is_true(state == state_bytes(net), "the network changed")
+    checks.feasible(r, x, spec.ball, radius, spec.low or 0, spec.high or 1)
+    checks.check_bytes(before, x, "the input")
+    checks.check_bytes(labels, y, "the labels")
+    assert.is_true(state == checks.state_bytes(net), "the network changed")
     for _, entry in ipairs(net:named_modules()) do assert.is_true(entry[2].training) end
     for _, p in ipairs(net:parameters()) do assert.is_nil(p.grad) end
     assert.is_true(core.grad_enabled())
@@ -136,59 +54,10 @@ function laws.does_nothing_without_budget(spec)
   local net, x, y = M.network(5)
   for _, idle in ipairs(spec.idle) do
     local r = spec.with(idle)(net, x, y)
-    check_bytes(bytes(x), r.x_adv, "x_adv")
+    checks.check_bytes(checks.bytes(x), r.x_adv, "x_adv")
     assert.same(r.pred_clean, r.pred_adv)
-    if idle.steps == 0 then assert.equal(0, total(r.backwards)) end
+    if idle.steps == 0 then assert.equal(0, checks.total(r.backwards)) end
   end
-end
-
-local columns = {
-  "label", "target", "pred_clean", "pred_adv", "status", "broken", "iters", "forwards", "backwards",
-  "zeros", "loss_first", "loss_best", "loss_adv", "l0", "l1", "l2", "linf",
-}
-
--- All there is to know about each sample, as text.
-local function outcomes(r)
-  local list = {}
-  for i = 1, r.n do
-    local parts = {}
-    for k, column in ipairs(columns) do
-      local v = r[column][i]
-      parts[k] = column .. " " .. (type(v) == "number" and ("%.17g"):format(v) or tostring(v))
-    end
-    list[i] = table.concat(parts, "\n") .. bytes(r.x_adv:select(1, i))
-  end
-  return list
-end
-
--- The outcomes when the attack is called for `size` samples at a time.
-local function in_parts(attack, model, x, y, size)
-  local list = {}
-  for from = 1, x:size(1), size do
-    local rows = math.min(size, x:size(1) - from + 1)
-    local r = attack(model, x:narrow(1, from, rows), y:narrow(1, from, rows),
-      { seed = 3, index = from - 1 })
-    for _, outcome in ipairs(outcomes(r)) do list[#list + 1] = outcome end
-  end
-  return list
-end
-
-local function shuffled(attack, model, x, y)
-  local n, order, index, list = x:size(1), {}, {}, {}
-  for i = 1, n do order[i] = (i * 7) % n + 1 end
-  for i, place in ipairs(order) do index[i] = place - 1 end
-  local r = attack(model, rows_of(x, order), rows_of(y, order),
-    { seed = 3, index = cj.tensor(index, "int64"), batch = 4 })
-  for i, outcome in ipairs(outcomes(r)) do list[order[i]] = outcome end
-  return list
-end
-
-local function with_threads(count, f)
-  local was = cj.threads()
-  cj.threads(count)
-  local ok, message = pcall(f)
-  cj.threads(was)
-  if not ok then error(message, 0) end
 end
 
 -- 3. The same seed gives the same bytes and records; threads, batch size and order do not matter,
@@ -196,17 +65,19 @@ end
 function laws.depends_on_the_sample_alone(spec)
   local net, x, y = M.network(spec.samples or 17)
   net:eval()
-  for _, model in ipairs { net, eager(net) } do
+  for _, model in ipairs { net, checks.eager(net) } do
     local expected
-    with_threads(1, function() expected = outcomes(spec.attack(model, x, y, { seed = 3 })) end)
-    with_threads(2, function()
-      assert.same(expected, outcomes(spec.attack(model, x, y, { seed = 3 })))
-      assert.same(expected, shuffled(spec.attack, model, x, y))
-      assert.same(expected, in_parts(spec.attack, model, x, y, 7))
+    checks.with_threads(1, function()
+      expected = checks.outcomes(spec.attack(model, x, y, { seed = 3 }))
     end)
-    assert.same(expected, in_parts(spec.attack, model, x, y, 1))
+    checks.with_threads(2, function()
+      assert.same(expected, checks.outcomes(spec.attack(model, x, y, { seed = 3 })))
+      assert.same(expected, checks.shuffled(spec.attack, model, x, y))
+      assert.same(expected, checks.in_parts(spec.attack, model, x, y, 7))
+    end)
+    assert.same(expected, checks.in_parts(spec.attack, model, x, y, 1))
     for _, batch in ipairs { 1, 7, 64 } do
-      assert.same(expected, outcomes(spec.attack(model, x, y, { seed = 3, batch = batch })))
+      assert.same(expected, checks.outcomes(spec.attack(model, x, y, { seed = 3, batch = batch })))
     end
   end
 end
@@ -216,7 +87,7 @@ local function same_course(a, b, tolerance)
     "target" } do
     assert.same(a[column], b[column], column)
   end
-  assert.near(0, largest_change(a.x_adv, b.x_adv), tolerance)
+  assert.near(0, checks.largest_change(a.x_adv, b.x_adv), tolerance)
 end
 
 -- 4. Reordered classes: labels and targets are reordered, nothing else.
@@ -238,21 +109,22 @@ function laws.knows_classes_by_their_logits_only(spec)
       renamed_targets[i] = place[targets[i] + 1] - 1
     end
   end
-  local a = spec.attack(eager(net), x, y, { seed = 3, target = targets })
+  local a = spec.attack(checks.eager(net), x, y, { seed = 3, target = targets })
   local b = spec.attack(renamed, x, labels, { seed = 3, target = renamed_targets })
   assert.same(a.status, b.status)
   for i = 1, a.n do
     assert.equal(place[a.pred_adv[i] + 1] - 1, b.pred_adv[i])
     if a.target[i] >= 0 then assert.equal(place[a.target[i] + 1] - 1, b.target[i]) end
   end
-  assert.near(0, largest_change(a.x_adv, b.x_adv), 1e-9)
+  assert.near(0, checks.largest_change(a.x_adv, b.x_adv), 1e-9)
 end
 
 local function check_doubled(attack, net, x, y)
   local function doubled(input)
     return net(input) * 2
   end
-  same_course(attack(eager(net), x, y, { seed = 3 }), attack(doubled, x, y, { seed = 3 }), 1e-9)
+  local once, twice = checks.eager(net), doubled
+  same_course(attack(once, x, y, { seed = 3 }), attack(twice, x, y, { seed = 3 }), 1e-9)
 end
 
 -- 5. A constant added to all logits changes nothing (in float32: no verdict); doubling them changes
@@ -264,7 +136,7 @@ function laws.ignores_what_softmax_ignores(spec)
     local function shifted(input)
       return net(input) - 1000
     end
-    local a = spec.attack(eager(net), x, y, { seed = 3 })
+    local a = spec.attack(checks.eager(net), x, y, { seed = 3 })
     local b = spec.attack(shifted, x, y, { seed = 3 })
     assert.same(a.status, b.status)
     if dtype == "float64" then same_course(a, b, 1e-9) end
@@ -282,8 +154,8 @@ end
 function laws.tells_the_truth(spec)
   local net, x, y = M.network(9)
   net:eval()
-  for _, model in ipairs { eager(net), assert(cj.compile(net, x)) } do
-    M.truthful(spec.attack(model, x, y), model, x, y:table())
+  for _, model in ipairs { checks.eager(net), assert(cj.compile(net, x)) } do
+    checks.truthful(spec.attack(model, x, y), model, x, y:table())
   end
 end
 
@@ -294,16 +166,16 @@ function laws.counts_its_calls(spec)
   for _, batch in ipairs { 1, 128 } do
     local counted = M.counting(net)
     local r = spec.attack(counted, x, y, { batch = batch })
-    assert.equal(counted.forwards, total(r.forwards))
+    assert.equal(counted.forwards, checks.total(r.forwards))
     assert.equal(counted.forwards, r.forwards_total)
     assert.equal(counted.backwards, r.backwards_total)
-    assert.equal(spec.gradients, total(r.backwards) > 0)
+    assert.equal(spec.gradients, checks.total(r.backwards) > 0)
     -- a batch is pulled through the model whole
-    if batch == 1 then assert.equal(counted.backwards, total(r.backwards)) end
-    assert.is_true(total(r.backwards) <= counted.backwards)
+    if batch == 1 then assert.equal(counted.backwards, checks.total(r.backwards)) end
+    assert.is_true(checks.total(r.backwards) <= counted.backwards)
   end
   local r = spec.attack(net, x, y)
-  assert.equal(r.forwards_total, total(r.forwards))
+  assert.equal(r.forwards_total, checks.total(r.forwards))
 end
 
 -- Every sample that was broken before is broken now.
@@ -340,7 +212,7 @@ function laws.leaves_wrong_samples_alone(spec)
     assert.equal(there, r.status[i] == "ALREADY")
     if there then
       found = found + 1
-      check_bytes(bytes(x:select(1, i)), r.x_adv:select(1, i), "x_adv")
+      checks.check_bytes(checks.bytes(x:select(1, i)), r.x_adv:select(1, i), "x_adv")
       assert.equal(0, r.linf[i])
       assert.equal(0, r.backwards[i])
       if r.target[i] < 0 then assert.is_true(r.broken[i]) end
@@ -366,7 +238,7 @@ function laws.survives_a_constant_model(spec)
     if spec.queries then assert.equal(spec.queries, r.forwards[i]) end
   end
   if spec.gradients then assert.near(100, r:zero_gradients(), 0) end
-  if not spec.starts then check_bytes(bytes(x), r.x_adv, "x_adv") end
+  if not spec.starts then checks.check_bytes(checks.bytes(x), r.x_adv, "x_adv") end
 end
 
 -- What is nearest and fails gives x itself.
@@ -376,7 +248,7 @@ function laws.gives_the_input_back_when_it_fails(spec)
   local r = spec.with { eps = 1e-5 } (net, x, y)
   assert.equal(r.n - r.counts.ALREADY, r.counts.FAIL)
   assert.is_true(r.counts.FAIL >= 7)
-  check_bytes(bytes(x), r.x_adv, "x_adv")
+  checks.check_bytes(checks.bytes(x), r.x_adv, "x_adv")
 end
 
 -- And it does something: nearly all samples fall, or the loss it climbs is higher at the end.
@@ -432,12 +304,12 @@ function laws.takes_a_radius_for_each_sample(spec)
   net:eval()
   local radii, eps = {}, spec.options.eps or 0.2
   for i = 1, 7 do radii[i] = eps * (i - 1) / 3 end
-  local r = spec.attack(eager(net), x, y, { seed = 3, radii = { unpack(radii) } })
+  local r = spec.attack(checks.eager(net), x, y, { seed = 3, radii = { unpack(radii) } })
   for i, radius in ipairs(radii) do
-    local alone = spec.with(scaled(spec.attack, radius))(eager(net), x:narrow(1, i, 1),
+    local alone = spec.with(scaled(spec.attack, radius))(checks.eager(net), x:narrow(1, i, 1),
       y:narrow(1, i, 1), { seed = 3, index = i - 1 })
     assert.equal(alone.status[1], r.status[i])
-    assert.near(0, largest_change(alone.x_adv, r.x_adv:narrow(1, i, 1)), 1e-9)
+    assert.near(0, checks.largest_change(alone.x_adv, r.x_adv:narrow(1, i, 1)), 1e-9)
   end
 end
 
