@@ -268,14 +268,19 @@ static cj_status refine(cj_panels *p, const double *gap, double limit) {
   return status;
 }
 
+/* Families that matter this much less than the widest gap wait for a later round: when the points
+ * run out, they were spent where they count. */
+enum { WORTH = 16 };
+
 /* One round: measures all gaps, and refines unless they are small enough. */
 static cj_status round_of(cj_panels *p) {
-  double scale[CJ_SLICE_SUMS], total[CJ_SLICE_SUMS] = {0}, worst = 0;
+  double scale[CJ_SLICE_SUMS], total[CJ_SLICE_SUMS] = {0}, worst = 0, widest = 0;
   double *gap = cj_alloc((size_t)p->families * sizeof *gap);
   if (!gap) return cj_fail(CJ_EMEM, "no memory for panels");
   scales(p, scale);
   for (int64_t f = 0; f < p->families; f++) {
     gap[f] = family_gap(p, f, scale);
+    widest = fmax(widest, gap[f]);
     for (int k = 0; k < CJ_SLICE_SUMS; k++) total[k] += gap_of(p, f, k);
   }
   for (int k = 0; k < CJ_SLICE_SUMS; k++)
@@ -283,7 +288,9 @@ static cj_status round_of(cj_panels *p) {
   p->converged = worst <= p->slice->tolerance;
   cj_status status = CJ_OK;
   if (!p->converged && p->count < p->slice->most)
-    status = refine(p, gap, p->slice->tolerance / (double)(2 * CJ_SLICE_SUMS * p->families));
+    status = refine(
+        p, gap,
+        fmax(p->slice->tolerance / (double)(2 * CJ_SLICE_SUMS * p->families), widest / WORTH));
   cj_free(gap);
   return status;
 }

@@ -9,19 +9,24 @@
 
 #include "packet/panels.h"
 
-/* int nu l^2 (1, x_j) over a face. */
-typedef struct face {
-  double mass, first[CJ_MOST_AXES];
-} face;
-
-/* The panels of a slice and of its faces; which: at the lower and upper end of an axis. */
+/* The panels of a slice and of its faces, at the lower and upper end of each axis. */
 typedef struct survey {
   const cj_slice *s;
   cj_panels box, faces[CJ_MOST_AXES][2];
 } survey;
 
+/* The error of a number is what it changes by when a group of families is left whole, summed over
+ * the groups: one difference between all panels and all halves would sometimes be small by luck. */
+enum { GROUPS = 16, NONE = -1 };
+
 /* --- sums over nodes ---------------------------------------------------------------------------
- */
+ *
+ * Structs of doubles only, which a walk adds up. */
+
+/* int nu l^2 (1, x_j) over a face. */
+typedef struct face {
+  double mass, first[CJ_MOST_AXES];
+} face;
 
 typedef struct means {
   double mass, l2, l4, x[CJ_MOST_AXES], d[CJ_MOST_AXES];
@@ -33,64 +38,33 @@ typedef struct seconds {
   double loss[CJ_MOST_AXES], cross[CJ_MOST_AXES], window[CJ_MOST_AXES];
 } seconds;
 
-/* The panels that count: the halves (fine), or the whole ones. */
-static int64_t panel_count(const cj_panels *p, bool fine) {
-  return fine ? p->families * p->halves : p->families;
+enum { MOST_SUMS = sizeof(seconds) / sizeof(double) };
+
+typedef void (*node_adder)(const cj_slice_node *n, int axes, const means *m, void *sum);
+
+static void add_face(const cj_slice_node *n, int axes, const means *m, void *sum) {
+  face *s = sum;
+  const double wl2 = n->w * n->l * n->l;
+  (void)m;
+  s->mass += wl2;
+  for (int a = 0; a < axes; a++) s->first[a] += wl2 * n->x[a];
 }
 
-static const cj_slice_node *panel_nodes(const cj_panels *p, bool fine, int64_t k, int64_t *count) {
-  const cj_panel *panel = (fine ? p->half : p->parent) + k;
-  *count = panel->count;
-  return p->nodes + panel->first;
-}
-
-static face face_sums(const cj_panels *p, bool fine) {
-  face sum = {0};
-  for (int64_t k = 0; k < panel_count(p, fine); k++) {
-    int64_t count;
-    const cj_slice_node *n = panel_nodes(p, fine, k, &count);
-    for (int64_t i = 0; i < count; i++) {
-      const double wl2 = n[i].w * n[i].l * n[i].l;
-      sum.mass += wl2;
-      for (int a = 0; a < p->slice->axes; a++) sum.first[a] += wl2 * n[i].x[a];
-    }
-  }
-  return sum;
-}
-
-static means first_pass(const cj_panels *p, bool fine) {
-  means sum = {0};
-  const int axes = p->slice->axes;
-  for (int64_t k = 0; k < panel_count(p, fine); k++) {
-    int64_t count;
-    const cj_slice_node *n = panel_nodes(p, fine, k, &count);
-    means part = {0}; /* sums of sums lose fewer digits */
-    for (int64_t i = 0; i < count; i++) {
-      const double wl = n[i].w * n[i].l, wl2 = wl * n[i].l;
-      part.mass += n[i].w;
-      part.l2 += wl2;
-      part.l4 += wl2 * n[i].l * n[i].l;
-      for (int a = 0; a < axes; a++) {
-        part.x[a] += wl2 * n[i].x[a];
-        part.d[a] += wl * slice_slope(&n[i], a);
-      }
-    }
-    sum.mass += part.mass;
-    sum.l2 += part.l2;
-    sum.l4 += part.l4;
-    for (int a = 0; a < axes; a++) {
-      sum.x[a] += part.x[a];
-      sum.d[a] += part.d[a];
-    }
-  }
+static void add_means(const cj_slice_node *n, int axes, const means *m, void *sum) {
+  means *s = sum;
+  const double wl = n->w * n->l, wl2 = wl * n->l;
+  (void)m;
+  s->mass += n->w;
+  s->l2 += wl2;
+  s->l4 += wl2 * n->l * n->l;
   for (int a = 0; a < axes; a++) {
-    sum.x[a] /= sum.l2;
-    sum.d[a] /= sum.l2;
+    s->x[a] += wl2 * n->x[a];
+    s->d[a] += wl * slice_slope(n, a);
   }
-  return sum;
 }
 
-static void add_node(const cj_slice_node *n, int axes, const means *m, seconds *s) {
+static void add_seconds(const cj_slice_node *n, int axes, const means *m, void *sum) {
+  seconds *s = sum;
   double dx[CJ_MOST_AXES], dp[CJ_MOST_AXES];
   const double wl2 = n->w * n->l * n->l;
   for (int a = 0; a < axes; a++) {
@@ -108,18 +82,44 @@ static void add_node(const cj_slice_node *n, int axes, const means *m, seconds *
     }
 }
 
-/* Sums a panel apart, then adds: all members are doubles. */
-static seconds second_pass(const cj_panels *p, bool fine, const means *m) {
-  seconds sum = {0};
-  for (int64_t k = 0; k < panel_count(p, fine); k++) {
-    int64_t count;
-    const cj_slice_node *n = panel_nodes(p, fine, k, &count);
-    seconds part = {0};
-    for (int64_t i = 0; i < count; i++) add_node(&n[i], p->slice->axes, m, &part);
-    for (size_t i = 0; i < sizeof sum / sizeof(double); i++)
-      ((double *)&sum)[i] += ((const double *)&part)[i];
+/* Sums over the halves of all families but those of the group `whole`, which are taken whole. Each
+ * family is summed apart: sums of sums lose fewer digits. */
+static void walk(const cj_panels *p, int whole, node_adder add, const means *m, size_t bytes,
+                 void *sum) {
+  const size_t doubles = bytes / sizeof(double);
+  double *total = sum;
+  for (size_t i = 0; i < doubles; i++) total[i] = 0;
+  for (int64_t f = 0; f < p->families; f++) {
+    const bool halved = f % GROUPS != whole;
+    const cj_panel *panel = halved ? p->half + f * p->halves : p->parent + f;
+    double part[MOST_SUMS] = {0};
+    for (int64_t h = 0; h < (halved ? p->halves : 1); h++)
+      for (int64_t k = 0; k < panel[h].count; k++)
+        add(p->nodes + panel[h].first + k, p->slice->axes, m, part);
+    for (size_t i = 0; i < doubles; i++) total[i] += part[i];
   }
-  for (size_t i = 0; i < sizeof sum / sizeof(double); i++) ((double *)&sum)[i] /= m->l2;
+}
+
+static face face_sums(const cj_panels *p, int whole) {
+  face sum;
+  walk(p, whole, add_face, NULL, sizeof sum, &sum);
+  return sum;
+}
+
+static means first_pass(const cj_panels *p, int whole) {
+  means sum;
+  walk(p, whole, add_means, NULL, sizeof sum, &sum);
+  for (int a = 0; a < p->slice->axes; a++) {
+    sum.x[a] /= sum.l2;
+    sum.d[a] /= sum.l2;
+  }
+  return sum;
+}
+
+static seconds second_pass(const cj_panels *p, int whole, const means *m) {
+  seconds sum;
+  walk(p, whole, add_seconds, m, sizeof sum, &sum);
+  for (size_t i = 0; i < MOST_SUMS; i++) ((double *)&sum)[i] /= m->l2;
   return sum;
 }
 
@@ -127,8 +127,8 @@ static seconds second_pass(const cj_panels *p, bool fine, const means *m) {
  */
 
 /* c_face and row i of B from the faces of axis i. */
-static void read_faces(const survey *v, int i, bool fine, const means *m, cj_slice_numbers *out) {
-  const face low = face_sums(&v->faces[i][0], fine), high = face_sums(&v->faces[i][1], fine);
+static void read_faces(const survey *v, int i, int whole, const means *m, cj_slice_numbers *out) {
+  const face low = face_sums(&v->faces[i][0], whole), high = face_sums(&v->faces[i][1], whole);
   out->axis[i].c_face = 0.5 * (high.mass - low.mass) / m->l2;
   for (int j = 0; j < v->s->axes; j++) {
     const double at_high =
@@ -182,10 +182,10 @@ static void read_order(int axes, cj_slice_numbers *out) {
   out->eigen[1] = middle + radius;
 }
 
-static void read_numbers(const survey *v, bool fine, cj_slice_numbers *out) {
+static void read_numbers(const survey *v, int whole, cj_slice_numbers *out) {
   const int axes = v->s->axes;
-  const means m = first_pass(&v->box, fine);
-  const seconds s = second_pass(&v->box, fine, &m);
+  const means m = first_pass(&v->box, whole);
+  const seconds s = second_pass(&v->box, whole, &m);
   *out = (cj_slice_numbers){.beta = m.l2 / m.mass, .ess = m.l2 * m.l2 / (m.l4 * m.mass)};
   for (int i = 0; i < axes; i++)
     for (int j = 0; j < axes; j++) {
@@ -194,7 +194,7 @@ static void read_numbers(const survey *v, bool fine, cj_slice_numbers *out) {
       out->c[i][j] = s.c[i][j];
     }
   for (int i = 0; i < axes; i++) {
-    read_faces(v, i, fine, &m, out);
+    read_faces(v, i, whole, &m, out);
     read_axis(i, &m, &s, out);
   }
   read_order(axes, out);
@@ -224,12 +224,16 @@ static cj_status look_around(survey *v) {
 }
 
 static void summarise(const survey *v, cj_slice_result *out) {
-  cj_slice_numbers coarse;
-  read_numbers(v, true, &out->value);
-  read_numbers(v, false, &coarse);
-  const double *fine = (const double *)&out->value, *rough = (const double *)&coarse;
   double *error = (double *)&out->error;
-  for (size_t k = 0; k < sizeof coarse / sizeof(double); k++) error[k] = fabs(fine[k] - rough[k]);
+  const double *value = (const double *)&out->value;
+  read_numbers(v, NONE, &out->value);
+  out->error = (cj_slice_numbers){0};
+  for (int group = 0; group < GROUPS; group++) {
+    cj_slice_numbers other;
+    read_numbers(v, group, &other);
+    for (size_t k = 0; k < sizeof other / sizeof(double); k++)
+      error[k] += fabs(((const double *)&other)[k] - value[k]);
+  }
   out->points = v->box.count;
   out->panels = v->box.families * v->box.halves;
   out->converged = v->box.converged;

@@ -49,7 +49,7 @@ typedef struct cj_slice_numbers {
 } cj_slice_numbers;
 
 typedef struct cj_slice_result {
-  cj_slice_numbers value, error; /* error: the change by the last bisection of every panel */
+  cj_slice_numbers value, error; /* error: the changes by the last bisections, without signs */
   int64_t points, panels;        /* looked at; panels of the box at the end */
   bool converged;
 } cj_slice_result;

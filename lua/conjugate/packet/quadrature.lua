@@ -5,10 +5,10 @@
 --     print(r)                        -- everything, with errors
 --
 -- Panels of 8 Gauss-Legendre nodes an axis are bisected until sums over panels and over their
--- halves agree. `errors` say how much the last bisection changed each number, which is more than it
--- is off by where l is smooth, and up to some three times less where slopes jump. `B_gap = B_face -
--- B` and `c_gap` compare what the edges of the box say with what gradients say, so a wrong gradient
--- shows there.
+-- halves agree. `errors` say by how much the last bisections changed each number, added up without
+-- their signs; where l is smooth the number is far better than that. `B_gap = B_face - B` and
+-- `c_gap` compare what the edges of the box say with what gradients say, so a wrong gradient shows
+-- there.
 --
 -- A result has `beta` (mean square loss), `ess` (effective share of samples of the density),
 -- for a line the numbers of its axis, and always

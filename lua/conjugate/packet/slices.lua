@@ -202,15 +202,17 @@ end
 
 --- Measures a packet on a slice, with the model in evaluation mode.
 --
--- In float32 a loss is good to some 1e-7 only, and so are the results; `model:to "float64"` and
--- images in float64 give all digits. Where a ReLU switches, the slope jumps: panels are bisected
--- there until the jump's share in the integrals is below the tolerance.
+-- In float32 a loss is good to some 1e-7 only; `model:to "float64"` and images in float64 give all
+-- digits. Where a ReLU switches, the slope jumps: a line between two images meets thousands of
+-- jumps in a convolutional network, each is searched for, and panels are bisected until what is
+-- left of the jumps is below the tolerance. Where `points` do not suffice, `converged` is false and
+-- `errors` and the gaps say what was reached.
 -- @tparam table slice a line or plane
 -- @tparam table opts
 --
 -- - `model`: a network or function x [B, ...] -> logits [B, K], with `label` from 0, `loss` ("ce")
 --   and `clip` as for `cj.packet`; with loss "value" a function x -> l [B]
--- - `tolerance` (1e-10, in float32 1e-6), `panels` (4), `points` (100000), `batch` (256): as for
+-- - `tolerance` (1e-10, in float32 1e-4), `panels` (16), `points` (20000), `batch` (256): as for
 --   `conjugate.packet.quadrature.line`
 --
 -- @treturn table a result of `conjugate.packet.quadrature`
@@ -220,8 +222,8 @@ function M.measure(slice, opts)
     check.fail("slices", "expected a line or plane for slice, got %s", check.describe(slice))
   end
   local rules = quadrature.rules(M.rules)
-  rules.tolerance, rules.points = slice.dtype == "float64" and 1e-10 or 1e-6, 100000
-  rules.batch = 256
+  rules.tolerance = slice.dtype == "float64" and 1e-10 or 1e-4
+  rules.panels, rules.points, rules.batch = 16, 20000, 256
   local o = check.options("slices", opts, rules)
   M.check_loss(o)
   return mode.in_eval(o.model, function()

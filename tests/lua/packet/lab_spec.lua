@@ -35,6 +35,27 @@ describe("the laboratory", function()
     assert.is_nil(lab.find "no such case")
   end)
 
+  it("shows the corrected bound holding where one half fails", function()
+    local failed = {}
+    for _, case in ipairs(lab.cases) do
+      local P, bound = case.truth.P, case.truth.bound
+      if type(P) == "number" and bound then
+        local r = case.measure()
+        assert.is_true(r.P >= r.bound - 1e-12, case.name)
+        if r.P < 0.5 then failed[case.name] = true end
+      end
+    end
+    for _, name in ipairs {
+      "1 on [0, 1]", "x on [0, 1]", "exp(-(x-.5)^2/.36) on [0, 1]", "ce, k=10 on [0, 1]",
+      "|x|^2/2 in the unit ball, M=5", "|x|^2/2 in the unit ball, M=784",
+      "sum of the pixels, M=784",
+    } do
+      assert.is_true(failed[name], name)
+    end
+    assert.is_nil(failed["|x|^2/2 in the unit ball, M=1"])
+    assert.is_nil(failed["sin(pi x) on [0, 1]"])
+  end)
+
   it("notices a number that is off", function()
     local case = lab.find "ce, k=10 on [0, 1]"
     local r = case.measure()

@@ -76,6 +76,20 @@ describe("a line", function()
     near(math.sqrt(0.75), r.sigma_p, 1e-12)
   end)
 
+  it("shows a wrong gradient of the model, however the loss looks", function()
+    local wrong = cj.func {
+      forward = function(_, x) return affine(x) end,
+      backward = function(_, gz) return (gz:matmul(W) * 1.01):reshape { gz:size(1), 1, 2, 2 } end,
+    }
+    local line = slices.line { from = A, to = B }
+    local r = slices.measure(line, { model = wrong, label = 0 })
+    local right = slices.measure(line, { model = affine, label = 0 })
+    near(0, right.c_gap, 1e-11)
+    near(-0.01 * right.c, r.c_gap, 1e-10)
+    assert.is_true(math.abs(r.B_gap) > 1e6 * math.abs(right.B_gap) and math.abs(r.B_gap) > 1e-6)
+    near(right.B_face, r.B_face, 1e-13) -- no gradient enters there
+  end)
+
   it("works in float32 to what float32 gives", function()
     local function on(dtype)
       return slices.measure(slices.line { from = A:to(dtype), to = B:to(dtype) },
