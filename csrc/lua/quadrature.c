@@ -111,7 +111,6 @@ static void push_numbers(lua_State *L, int axes, const cj_slice_numbers *n) {
 }
 
 static void read_ends(lua_State *L, int i, const char *name, int axes, double *out) {
-  luaL_checktype(L, i, LUA_TTABLE);
   if ((int)lua_objlen(L, i) != axes)
     raise_error(L, "quadrature: expected as many numbers for high as for low");
   for (int a = 0; a < axes; a++) {
@@ -127,8 +126,14 @@ static int l_quadrature(lua_State *L) {
   const int64_t limit = INT64_C(1) << 26;
   slice_job j = {.L = L};
   cj_slice s = {.look = ask_look, .self = &j};
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  char what[GOT_TEXT];
+  for (int i = 1; i <= 3; i++)
+    if (lua_type(L, i) != (i == 1 ? LUA_TFUNCTION : LUA_TTABLE))
+      raise_error(L, "quadrature: expected %s, got %s",
+                  i == 1   ? "a function"
+                  : i == 2 ? "a list for low"
+                           : "a list for high",
+                  got(L, i, what));
   s.axes = j.axes = (int)lua_objlen(L, 2);
   if (s.axes < 1 || s.axes > CJ_MOST_AXES)
     raise_error(L, "quadrature: expected 1 or 2 numbers for low");

@@ -72,9 +72,10 @@ end
 local function all_targets()
   local targets, seen = {}, {}
   for _, name in ipairs(cj.attacks.names()) do assert(cj.attacks[name]) end
+  for _, name in ipairs { "lab", "overlap", "quadrature", "slices" } do assert(cj.packet[name]) end
   for _, part in ipairs {
     "nn", "optim", "models", "attacks", "io", "metrics", "plot", "data", "run", "random", "ifa",
-    "train", "report",
+    "train", "report", "packet",
   } do
     collect(part .. ".", cj[part], 0, targets, seen)
   end

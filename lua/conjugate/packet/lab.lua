@@ -21,6 +21,8 @@
 --
 -- @module conjugate.packet.lab
 -- @source the documentation's chapter on packets
+local check = require "conjugate.check"
+
 local M = {}
 
 --- All cases.
@@ -42,10 +44,17 @@ function M.find(name)
   return nil
 end
 
+local function check_case(fn, case, field)
+  if type(case) ~= "table" or type(case[field]) ~= "table" then
+    check.fail(fn, "expected a case with a %s, got %s", field, check.describe(case))
+  end
+end
+
 --- Options of `cj.packet` for sampling a case.
 -- @tparam table case one with a `domain`
 -- @treturn table
 function M.packet(case)
+  check_case("packet", case, "domain")
   local opts = { model = case.loss, loss = "value" }
   if case.model then opts = { model = case.model, label = case.label, loss = case.kind } end
   opts.dtype = "float64"
@@ -78,6 +87,9 @@ end
 -- Quantities of the axes stand there when there are several.
 local function value_of(measured, quantity)
   if measured[quantity] ~= nil then return measured[quantity] end
+  if type(measured.axes) ~= "table" then
+    check.fail("compare", "expected %s in what was measured, got nil", quantity)
+  end
   local list = {}
   for i, axis in ipairs(measured.axes) do list[i] = axis[quantity] end
   return list
@@ -89,7 +101,9 @@ end
 -- @treturn {table,...} rows in the order of the quantities' names: `quantity`, `truth`, `measured`,
 --   `error` (relative, absolute where the truth is 0), `tolerance` (absolute), `ok`
 function M.compare(case, measured)
+  check_case("compare", case, "truth")
   measured = measured or case.measure()
+  check.table("compare", "measured", measured)
   local names, rows = {}, {}
   for name in pairs(case.truth) do names[#names + 1] = name end
   table.sort(names)

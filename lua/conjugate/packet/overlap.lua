@@ -234,14 +234,11 @@ function M.slice(slice, opts)
   end
   local o, functions, names = read(opts, {}), {}, {}
   for i, packet in ipairs(o.packets) do
-    local rules = { name = { "string" } }
-    for name, rule in pairs(slices.rules) do rules[name] = rule end
-    local what = check.options("overlap", packet, rules)
-    slices.check_loss(what)
-    names[i] = what.name or ("%s of label %s"):format(what.loss, tostring(what.label))
+    check.table("overlap", ("packets[%d]"):format(i), packet)
+    names[i] = packet.name or ("%s of label %s"):format(packet.loss or "ce", tostring(packet.label))
     functions[i] = function(points)
-      return mode.in_eval(what.model, function()
-        return slices.values(slice, what, points)
+      return mode.in_eval(packet.model, function()
+        return slices.values(slice, packet, points)
       end)
     end
   end

@@ -67,10 +67,8 @@ local settings = {
   tolerance = 1e-12, panels = 4, points = 400000, batch = 4096,
 }
 
---- Rules of the options that all functions of this file take.
--- @tparam table more further rules
--- @treturn table for check.options
-function M.rules(more)
+-- Rules of the options that all functions of this file take, and `more`.
+function M._rules(more)
   local rules = {}
   for name, value in pairs(settings) do rules[name] = value end
   for name, value in pairs(more) do rules[name] = value end
@@ -87,6 +85,10 @@ end
 -- @treturn table a result
 -- @raise "quadrature: the loss is zero everywhere"; a loss, gradient or density that is not finite
 function M.measure(look, low, high, o)
+  check.func("quadrature", "look", look)
+  for name, value in pairs { low = low or 0, high = high or 0, options = o or 0 } do
+    check.table("quadrature", name, value)
+  end
   check.number("quadrature", "tolerance", o.tolerance, 0)
   check.integer("quadrature", "panels", o.panels, 1, 1024)
   check.integer("quadrature", "points", o.points, 1, 2 ^ 26)
@@ -106,6 +108,9 @@ end
 -- @treturn Tensor [B], cut from the tape
 -- @treturn Tensor like x
 function M.slopes(name, f, x)
+  check.string("slopes", "name", name)
+  check.callable("slopes", name, f)
+  check.tensor("slopes", "x", x, "float")
   return cj.enable_grad(function()
     local leaf = x:detach()
     leaf.requires_grad = true
@@ -154,7 +159,7 @@ end
 -- @usage cj.packet.quadrature.line { f = function(t) return (t * math.pi):sin() end, low = 0,
 --   high = 1 }
 function M.line(opts)
-  local o = check.options("quadrature", opts, M.rules {
+  local o = check.options("quadrature", opts, M._rules {
     f = { type = "callable", required = true }, log_density = { "callable" },
     low = { type = "number", required = true }, high = { type = "number", required = true },
   })
@@ -167,7 +172,7 @@ end
 -- @treturn table a result
 -- @raise as for `line`
 function M.square(opts)
-  local o = check.options("quadrature", opts, M.rules {
+  local o = check.options("quadrature", opts, M._rules {
     f = { type = "callable", required = true }, log_density = { "callable" },
     low = { "table", { 0, 0 } }, high = { "table", { 1, 1 } },
   })

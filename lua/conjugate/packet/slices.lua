@@ -150,13 +150,8 @@ local function look(o, x)
   return l:to "float64", g
 end
 
---- Losses of a model at points of a slice, and their slopes along its directions.
--- @tparam table slice a line or plane
--- @tparam table o `model`, `label`, `loss`, `clip`, as for `measure`
--- @tparam Tensor t points, float64 [B, axes]
--- @treturn Tensor float64 [B]
--- @treturn Tensor float64 [B, axes]
-function M.losses(slice, o, t)
+-- Losses at points of a slice, and their slopes along its directions.
+local function look_along(slice, o, t)
   local l, g = look(o, slice:points(t))
   local rows = t:size(1)
   local flat, columns = g:detach():to("float64"):reshape { rows, slice.x0:numel() }, {}
@@ -166,12 +161,44 @@ function M.losses(slice, o, t)
   return l, #columns == 1 and columns[1] or cj.cat(columns, 2)
 end
 
---- Losses alone, as `losses`.
+local function check_slice(slice)
+  if not M.is_slice(slice) then
+    check.fail("slices", "expected a line or plane for slice, got %s", check.describe(slice))
+  end
+end
+
+-- The options that say which loss of which model; `more`: further rules.
+local function read_loss(opts, more)
+  more.model, more.label = { type = "callable", required = true }, { "integer" }
+  more.loss, more.clip = "ce", { "number", 10 }
+  local o = check.options("slices", opts, more)
+  check.one_of("slices", "loss", o.loss, cj.packet.losses)
+  check.number("slices", "clip", o.clip, 0)
+  if o.loss ~= "value" then check.integer("slices", "label", o.label, 0) end
+  return o
+end
+
+--- Losses of a model at points of a slice, and their slopes along its directions.
 -- @tparam table slice a line or plane
--- @tparam table o `model`, `label`, `loss`, `clip`
+-- @tparam table opts `model`, `label`, `loss`, `clip`, as for `measure`
 -- @tparam Tensor t points, float64 [B, axes]
 -- @treturn Tensor float64 [B]
-function M.values(slice, o, t)
+-- @treturn Tensor float64 [B, axes]
+-- @raise wrong arguments; what the model raises
+function M.losses(slice, opts, t)
+  check_slice(slice)
+  return look_along(slice, read_loss(opts, {}), t)
+end
+
+--- Losses alone, as `losses`.
+-- @tparam table slice a line or plane
+-- @tparam table opts `model`, `label`, `loss`, `clip`, as for `measure`; `name` is left alone
+-- @tparam Tensor t points, float64 [B, axes]
+-- @treturn Tensor float64 [B]
+-- @raise wrong arguments; what the model raises
+function M.values(slice, opts, t)
+  check_slice(slice)
+  local o = read_loss(opts, { name = { "string" } })
   return cj.no_grad(function()
     local y = o.model(slice:points(t))
     if o.loss == "value" then return y:to("float64"):reshape { t:size(1) } end
@@ -184,20 +211,6 @@ end
 -- @treturn boolean
 function M.is_slice(v)
   return getmetatable(v) == Slice
-end
-
---- Rules of the options that say which loss of which model.
-M.rules = {
-  model = { type = "callable", required = true }, label = { "integer" }, loss = "ce",
-  clip = { "number", 10 },
-}
-
---- Checks the options of `rules`.
--- @tparam table o options
-function M.check_loss(o)
-  check.one_of("slices", "loss", o.loss, cj.packet.losses)
-  check.number("slices", "clip", o.clip, 0)
-  if o.loss ~= "value" then check.integer("slices", "label", o.label, 0) end
 end
 
 --- Measures a packet on a slice, with the model in evaluation mode.
@@ -218,17 +231,14 @@ end
 -- @treturn table a result of `conjugate.packet.quadrature`
 -- @raise wrong arguments; losses or gradients that are not finite; what the model raises
 function M.measure(slice, opts)
-  if not M.is_slice(slice) then
-    check.fail("slices", "expected a line or plane for slice, got %s", check.describe(slice))
-  end
-  local rules = quadrature.rules(M.rules)
+  check_slice(slice)
+  local rules = quadrature._rules {}
   rules.tolerance = slice.dtype == "float64" and 1e-10 or 1e-4
   rules.panels, rules.points, rules.batch = 16, 20000, 256
-  local o = check.options("slices", opts, rules)
-  M.check_loss(o)
+  local o = read_loss(opts, rules)
   return mode.in_eval(o.model, function()
     return quadrature.measure(function(t)
-      return M.losses(slice, o, t)
+      return look_along(slice, o, t)
     end, slice.low, slice.high, o)
   end)
 end

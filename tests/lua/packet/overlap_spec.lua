@@ -164,7 +164,7 @@ describe("packets of a model between two images", function()
     local p, density = o.p[1], o.packets[1].density_p
     local step, middle = p:get(2) - p:get(1), (line.low[1] + line.high[1]) / 2
     local r = cj.packet.quadrature.measure(function(t)
-      local l, slope = slices.losses(line, { model = model, label = 0, loss = "ce", clip = 0 }, t)
+      local l, slope = slices.losses(line, { model = model, label = 0 }, t)
       local nu = ((t - middle) ^ 2 * (-0.5 / tau ^ 2)):exp():reshape { t:size(1) }
       return l, slope, nu, (t - middle) * (-1 / tau ^ 2)
     end, line.low, line.high, { tolerance = 1e-10, panels = 8, points = 1e5, batch = 512 })
