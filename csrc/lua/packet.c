@@ -6,6 +6,11 @@
  *   packet_estimates(m, label place, faces)                   values and errors of all quantities
  *   packet_evenness(m, label place)                           how even the weights are
  *   packet_totals(m, label place)                             sums over all pixels
+ *   packet_chains(m)                                          whether its chains agree
+ *
+ * With mcmc = { chains, burn, keep, leaps, acceptance, cap } in the description, points come from
+ * chains: count and what packet_run gives are steps, and packet_evenness is of what g^2 is a mean
+ * of.
  *
  * The Lua half checks what users give; here only what memory safety needs is checked. */
 #include <math.h>
@@ -15,12 +20,14 @@
 #include "lua/attack_job.h"
 #include "lua/plan.h"
 #include "packet/estimate.h"
+#include "packet/mcmc.h"
 #include "packet/run.h"
 #include "packet/totals.h"
 
 typedef struct measurement {
   cj_packet p;
   cj_packet_sums sums;
+  cj_mcmc mcmc; /* without chains: points of the reference */
   cj_tensor centres, centre;
   int64_t *labels, *pixels;
 } measurement;
@@ -123,6 +130,25 @@ static void read_centre(lua_State *L, measurement *m) {
   m->p.centre = m->centre.data;
 }
 
+/* The settings of chains, if there are any. */
+static bool read_chains(lua_State *L, cj_mcmc_settings *set) {
+  static const char *const names[] = {"chains", "burn", "keep", "leaps", "acceptance", "cap"};
+  double v[6];
+  lua_getfield(L, SPEC, "mcmc");
+  if (lua_isnil(L, -1)) return false;
+  luaL_checktype(L, -1, LUA_TTABLE);
+  for (int k = 0; k < 6; k++) {
+    lua_getfield(L, -1, names[k]);
+    v[k] = check_number(L, -1, "packet", names[k]);
+    lua_pop(L, 1);
+  }
+  const bool counts = v[0] >= CJ_BATCHES && fmod(v[0], CJ_BATCHES) == 0 && v[1] >= 1 && v[2] >= 4 &&
+                      fmod(v[2], 2) == 0 && v[3] >= 1 && v[0] + v[1] + v[2] + v[3] < 0x1p40;
+  if (!counts || !(v[5] > 0)) raise_error(L, "packet: wrong settings for mcmc");
+  *set = (cj_mcmc_settings){(int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3], v[4], v[5]};
+  return true;
+}
+
 static measurement *check_measurement(lua_State *L, int i) {
   char what[GOT_TEXT];
   measurement *m = lua_touserdata(L, i);
@@ -140,6 +166,7 @@ static measurement *check_measurement(lua_State *L, int i) {
 static int l_gc(lua_State *L) {
   measurement *m = check_measurement(L, 1);
   if (m->sums.all) cj_packet_sums_drop(&m->sums, &m->p);
+  cj_mcmc_drop(&m->mcmc);
   cj_tensor_drop(&m->centres);
   cj_tensor_drop(&m->centre);
   cj_free(m->labels);
@@ -172,6 +199,13 @@ static int l_new(lua_State *L) {
   cj_status status;
   RETRY(L, status, cj_packet_sums_open(&m->sums, p, set));
   check_status(L, status);
+  cj_mcmc_settings set_of_chains;
+  if (read_chains(L, &set_of_chains)) {
+    if (p->label_count != 1 || p->face_count)
+      raise_error(L, "packet: chains are of one label, without faces");
+    RETRY(L, status, cj_mcmc_open(&m->mcmc, p, &set_of_chains));
+    check_status(L, status);
+  }
   tell_gc(L, (size_t)p->label_count * CJ_BATCHES * cj_term_sums(set->terms, p->reference.n) *
                  sizeof(double));
   lua_pushvalue(L, 2);
@@ -235,7 +269,16 @@ static cj_status ask_field(void *self, int64_t label, int64_t rows, const void *
   return attack_job_call(q->job, run_field, "the field");
 }
 
-/* packet_run(measurement, model, plan, field, count) -> samples, forwards, backwards so far */
+static cj_status run(measurement *m, attack_job *j, cj_crew *crew, int64_t count) {
+  if (crew && !m->p.field && !m->mcmc.set.chains)
+    return cj_packet_run_planned(&m->p, crew, count, &m->sums);
+  cj_oracle o = crew ? cj_batch_oracle_open(&j->frames, crew) : attack_job_oracle(j);
+  if (m->mcmc.set.chains) return cj_mcmc_run(&m->mcmc, &m->p, &o, count, &m->sums);
+  return cj_packet_run(&m->p, &o, count, &m->sums);
+}
+
+/* packet_run(measurement, model, plan, field, count) -> samples (steps), forwards, backwards so far
+ */
 static int l_run(lua_State *L) {
   lua_settop(L, 5);
   measurement *m = check_measurement(L, 1);
@@ -249,18 +292,13 @@ static int l_run(lua_State *L) {
   j->name = "packet";
   m->p.field = lua_isnil(L, 4) ? NULL : ask_field;
   m->p.field_self = &q;
-  if (crew && !m->p.field)
-    status = cj_packet_run_planned(&m->p, crew, count, &m->sums);
-  else {
-    cj_oracle o = crew ? cj_batch_oracle_open(&j->frames, crew) : attack_job_oracle(j);
-    status = cj_packet_run(&m->p, &o, count, &m->sums);
-  }
+  status = run(m, j, crew, count);
   m->p.field = NULL;
   end_attack_job(L, j);
   if (status == CJ_EARG || status == CJ_ESHAPE || status == CJ_EDTYPE)
     raise_error(L, "packet: %s", cj_errmsg());
   check_status(L, status);
-  lua_pushnumber(L, (double)m->sums.done);
+  lua_pushnumber(L, (double)(m->mcmc.set.chains ? m->mcmc.step : m->sums.done));
   lua_pushnumber(L, (double)m->sums.forwards);
   lua_pushnumber(L, (double)m->sums.backwards);
   return 3;
@@ -297,7 +335,10 @@ static int l_estimates(lua_State *L) {
     const cj_reading r = reading(m, moments, faces ? m->pixels[i] : i);
     cj_means means;
     cj_estimate out[CJ_QUANTITIES];
-    cj_moments_means(moments, i, &means);
+    if (m->mcmc.set.chains)
+      cj_moments_between(moments, i, &means);
+    else
+      cj_moments_means(moments, i, &means);
     cj_estimate_pixel(&r, &means, out);
     for (int q = 0; q < CJ_QUANTITIES; q++) {
       values[q * moments->n + i] = out[q].value;
@@ -351,6 +392,33 @@ static int l_evenness(lua_State *L) {
   return 1;
 }
 
+/* packet_chains(measurement) -> { acceptance, eps, dead, rhat, ess, rho_rhat, rho_ess }: rhat and
+ * ess float64 [n], of the pixels; dead: chains that never found l > 0. After the last step. */
+static int l_chains(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  const cj_mcmc *c = &m->mcmc;
+  if (!c->set.chains || c->step < c->set.burn + c->set.keep)
+    raise_error(L, "packet: no chains, or not at their end");
+  const int64_t n = m->p.reference.n;
+  lua_createtable(L, 0, 7);
+  double *rhat = push_new(L, CJ_F64, 1, &n)->data;
+  lua_setfield(L, -2, "rhat");
+  double *ess = push_new(L, CJ_F64, 1, &n)->data;
+  lua_setfield(L, -2, "ess");
+  for (int64_t i = 0; i < n; i++) {
+    const cj_agreement a = cj_traces_agreement(&c->traces, i);
+    rhat[i] = a.rhat;
+    ess[i] = a.ess;
+  }
+  const cj_agreement rho = cj_traces_agreement(&c->traces, n);
+  set_number(L, "rho_rhat", rho.rhat);
+  set_number(L, "rho_ess", rho.ess);
+  set_number(L, "acceptance", c->moved > 0 ? c->accepted / c->moved : 0);
+  set_number(L, "eps", exp(c->log_eps));
+  set_number(L, "dead", (double)c->dead);
+  return 1;
+}
+
 /* packet_quantities() -> names, in the order of the estimates */
 static int l_quantities(lua_State *L) {
   lua_createtable(L, CJ_QUANTITIES, 0);
@@ -390,6 +458,7 @@ static const luaL_Reg functions[] = {{"packet_new", l_new},
                                      {"packet_totals", l_totals},
                                      {"packet_quantities", l_quantities},
                                      {"packet_loss", l_loss},
+                                     {"packet_chains", l_chains},
                                      {NULL, NULL}};
 
 void open_packet(lua_State *L) {

@@ -70,3 +70,21 @@ void cj_moments_left_out(const cj_moments *m, int64_t i, cj_means out[CJ_BATCHES
       out[b].mean[k] = (sum[k] - (own ? own[k * CJ_TERM_LANES] : 0)) / out[b].count;
   }
 }
+
+/* The covariance of the overall mean is that of the batches' means over their number; times the
+ * count of samples, since standard errors divide by it. */
+void cj_moments_between(const cj_moments *m, int64_t i, cj_means *out) {
+  const int terms = m->set->terms;
+  double off[CJ_MOST_TERMS];
+  cj_moments_means(m, i, out);
+  memset(out->cov, 0, sizeof out->cov);
+  for (int b = 0; b < CJ_BATCHES && m->counts[b] > 0; b++) {
+    const double *own = pixel_sums(m, i, b);
+    for (int p = 0; p < terms; p++)
+      off[p] = own[p * CJ_TERM_LANES] / (double)m->counts[b] - out->mean[p];
+    for (int p = 0; p < terms; p++)
+      for (int q = 0; q < terms; q++)
+        out->cov[p * terms + q] +=
+            off[p] * off[q] * out->count / (double)(CJ_BATCHES * (CJ_BATCHES - 1));
+  }
+}

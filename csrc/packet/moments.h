@@ -37,4 +37,8 @@ void cj_moments_means(const cj_moments *m, int64_t i, cj_means *out);
 /* Means alone, without covariances: out[b] of all batches but b, out[CJ_BATCHES] of all. */
 void cj_moments_left_out(const cj_moments *m, int64_t i, cj_means out[CJ_BATCHES + 1]);
 
+/* Of pixel i, with covariances from the spread of the batches: for samples that are not independent
+ * in a batch. Batches must be independent and of equal counts. */
+void cj_moments_between(const cj_moments *m, int64_t i, cj_means *out);
+
 #endif

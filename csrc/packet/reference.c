@@ -4,19 +4,17 @@
 #include <math.h>
 
 #include "core/random.h"
+#include "packet/element.h"
 
 /* Centres whose weight is below exp(-FAR) of the nearest one's add nothing in double. */
 enum { FAR = 45, STRIDE = 56 };
 
 static double get(const cj_reference *r, const void *values, int64_t i) {
-  return r->dtype == CJ_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+  return get_element(r->dtype, values, i);
 }
 
 static void put(const cj_reference *r, void *values, int64_t i, double v) {
-  if (r->dtype == CJ_F32)
-    ((float *)values)[i] = (float)v;
-  else
-    ((double *)values)[i] = v;
+  put_element(r->dtype, values, i, v);
 }
 
 bool cj_reference_flat(const cj_reference *r) {
@@ -57,8 +55,8 @@ static double distance(const cj_reference *r, const double *x, int64_t k, double
 }
 
 /* score = sum_k weight_k (x_k - x) / tau^2, weight_k = the share of centre k in nu at x. */
-void cj_reference_score(const cj_reference *r, const void *x, int64_t near, void *score,
-                        double *scratch) {
+double cj_reference_score(const cj_reference *r, const void *x, int64_t near, void *score,
+                          double *scratch) {
   const double t2 = r->tau * r->tau;
   double *at = scratch, *weight = scratch + r->n, all = 0;
   for (int64_t i = 0; i < r->n; i++) at[i] = get(r, x, i);
@@ -76,4 +74,5 @@ void cj_reference_score(const cj_reference *r, const void *x, int64_t near, void
     for (int64_t i = 0; weight[k] > 0 && i < r->n; i++)
       at[i] += weight[k] / all * get(r, r->centres, k * r->n + i);
   for (int64_t i = 0; i < r->n; i++) put(r, score, i, at[i] / t2);
+  return log(all) - least / (2 * t2);
 }

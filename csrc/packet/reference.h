@@ -30,9 +30,9 @@ bool cj_reference_flat(const cj_reference *r);
 /* Point `number` into x [n]; gives the centre it was drawn around, from 0. */
 int64_t cj_reference_draw(const cj_reference *r, int64_t number, void *x);
 
-/* d log nu / dx at x into score [n], where log nu is not constant. near: a centre not far from x,
- * which saves time. scratch: n + `count` doubles. */
-void cj_reference_score(const cj_reference *r, const void *x, int64_t near, void *score,
-                        double *scratch);
+/* d log nu / dx at x into score [n], where log nu is not constant; gives log nu up to a constant.
+ * near: a centre not far from x, which saves time. scratch: n + `count` doubles. */
+double cj_reference_score(const cj_reference *r, const void *x, int64_t near, void *score,
+                          double *scratch);
 
 #endif

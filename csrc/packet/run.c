@@ -8,6 +8,7 @@
 #include "attacks/plan_oracle.h"
 #include "core/memory.h"
 #include "core/threads.h"
+#include "packet/element.h"
 
 enum { EAGER_ROWS = 128, TEXT = 480 };
 
@@ -127,7 +128,7 @@ static void group_draw(group *g, int64_t number) {
   if (g->p->face_count && number < g->p->face_samples) g->with_faces++;
 }
 
-static cj_status check_logits(const cj_packet *p, const cj_logits *z) {
+cj_status cj_packet_check_logits(const cj_packet *p, const cj_logits *z) {
   for (int64_t j = 0; j < p->label_count; j++)
     if (p->labels[j] < 0 || p->labels[j] >= z->classes)
       return cj_fail(CJ_EARG, "expected labels in 0..%lld, got %lld", (long long)(z->classes - 1),
@@ -140,19 +141,12 @@ static cj_status check_logits(const cj_packet *p, const cj_logits *z) {
 /* --- faces -------------------------------------------------------------------------------------
  */
 
-static void put_pixel(const group *g, char *sample, int64_t pixel, double value) {
-  if (g->bytes == sizeof(float))
-    ((float *)sample)[pixel] = (float)value;
-  else
-    ((double *)sample)[pixel] = value;
-}
-
 /* Variant k of all: sample k / (2 faces), pixel by pixel at its lower and then its upper face. */
 static void make_variant(const group *g, int64_t k, char *out) {
   const int64_t faces = g->p->face_count, row = k / (2 * faces), side = k % 2;
   memcpy(out, pixel_row(g, row), (size_t)g->p->reference.n * g->bytes);
-  put_pixel(g, out, g->p->face_pixels[k / 2 % faces],
-            side ? g->p->reference.high : g->p->reference.low);
+  put_element(g->p->reference.dtype, out, g->p->face_pixels[k / 2 % faces],
+              side ? g->p->reference.high : g->p->reference.low);
 }
 
 static void keep_variant(const group *g, int64_t k, const cj_logits *z, int64_t at) {
@@ -175,7 +169,7 @@ static cj_status ask_faces(group *g) {
     for (int64_t i = 0; i < rows; i++)
       make_variant(g, k + i, (char *)x.data + (size_t)(i * g->p->reference.n) * g->bytes);
     cj_status status = cj_oracle_logits(g->o, &x, false, 0, &z);
-    if (status == CJ_OK) status = check_logits(g->p, &z);
+    if (status == CJ_OK) status = cj_packet_check_logits(g->p, &z);
     for (int64_t i = 0; status == CJ_OK && i < rows; i++) keep_variant(g, k + i, &z, i);
     cj_logits_drop(&z);
     cj_tensor_drop(&x);
@@ -214,7 +208,7 @@ static void add_faces(const group *g, int64_t j, const cj_evidence *e, double *c
 /* --- all pixels --------------------------------------------------------------------------------
  */
 
-static cj_status check_gradient(const cj_tensor *g) {
+cj_status cj_packet_check_gradient(const cj_tensor *g) {
   const int64_t n = cj_numel(g);
   double worst = 0; /* NaN and infinity survive a sum of zeros */
   for (int64_t i = 0; i < n; i++)
@@ -240,7 +234,7 @@ static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
                    .g = slope.data,
                    .score = cj_reference_flat(&p->reference) ? NULL : g->score,
                    .centre = p->centre};
-  cj_status status = check_gradient(&slope);
+  cj_status status = cj_packet_check_gradient(&slope);
   if (status == CJ_OK && p->field) {
     status = p->field(p->field_self, p->labels[j], g->rows, e.x, e.l, e.g, g->field);
     e.field = g->field;
@@ -263,7 +257,7 @@ static cj_status group_flush(group *g) {
   if (g->with_faces) CJ_TRY(ask_faces(g));
   x.size[0] = g->rows;
   cj_status status = cj_oracle_logits(g->o, &x, true, 0, &z);
-  if (status == CJ_OK) status = check_logits(g->p, &z);
+  if (status == CJ_OK) status = cj_packet_check_logits(g->p, &z);
   if (status == CJ_OK && !g->slopes) {
     g->slopes = cj_alloc((size_t)(g->room * z.classes) * sizeof(double));
     if (!g->slopes) status = cj_fail(CJ_EMEM, "no memory for slopes");

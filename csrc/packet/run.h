@@ -53,4 +53,8 @@ cj_status cj_packet_run(const cj_packet *p, cj_oracle *o, int64_t count, cj_pack
 cj_status cj_packet_run_planned(const cj_packet *p, cj_crew *crew, int64_t count,
                                 cj_packet_sums *s);
 
+/* CJ_EARG for labels that z does not have, and for numbers that are not finite. */
+cj_status cj_packet_check_logits(const cj_packet *p, const cj_logits *z);
+cj_status cj_packet_check_gradient(const cj_tensor *g);
+
 #endif

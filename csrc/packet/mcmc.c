@@ -1,0 +1,403 @@
+/* mcmc.c -- chains side by side: draw momenta, leap, ask the model, accept or stay, add. */
+#include "packet/mcmc.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/random.h"
+#include "core/threads.h"
+#include "packet/element.h"
+
+/* H is a running mean over some 1 / FORGET steps; eps of HMC varies by this share, so that no orbit
+ * closes. */
+static const double FORGET = 0.05, JITTER = 0.2;
+
+/* One call of cj_mcmc_run. */
+typedef struct walk {
+  cj_mcmc *m;
+  const cj_packet *p;
+  cj_oracle *o;
+  cj_packet_sums *s;
+} walk;
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+static void places_drop(cj_places *at) {
+  void *blocks[] = {at->y, at->slope, at->bend, at->h, at->score, at->level, at->volume, at->steep};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
+  cj_tensor_drop(&at->x);
+}
+
+static cj_status places_open(cj_places *at, const cj_packet *p, int64_t chains) {
+  const size_t wide = (size_t)(chains * p->reference.n) * sizeof(double);
+  const size_t each = (size_t)chains * sizeof(double);
+  int64_t size[CJ_MAX_DIMS];
+  memcpy(size + 1, p->size, (size_t)(CJ_MAX_DIMS - 1) * sizeof *size);
+  size[0] = chains;
+  CJ_TRY(cj_tensor_new(&at->x, p->reference.dtype, p->ndim + 1, size));
+  at->y = cj_alloc_zeroed(wide);
+  at->slope = cj_alloc_zeroed(wide);
+  at->bend = cj_alloc_zeroed(wide);
+  at->h = cj_alloc_zeroed(wide);
+  at->score = cj_alloc_zeroed(wide);
+  at->level = cj_alloc_zeroed(each);
+  at->volume = cj_alloc_zeroed(each);
+  at->steep = cj_alloc_zeroed(each);
+  if (at->y && at->slope && at->bend && at->h && at->score && at->level && at->volume && at->steep)
+    return CJ_OK;
+  return cj_fail(CJ_EMEM, "no memory for %lld chains", (long long)chains);
+}
+
+void cj_mcmc_drop(cj_mcmc *m) {
+  void *blocks[] = {m->momentum, m->scratch, m->eps,    m->energy, m->chance,
+                    m->v,        m->ones,    m->slopes, m->near};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
+  places_drop(&m->now);
+  places_drop(&m->next);
+  cj_traces_drop(&m->traces);
+  *m = (cj_mcmc){0};
+}
+
+static cj_status open_all(cj_mcmc *m, const cj_packet *p) {
+  const int64_t n = p->reference.n, chains = m->set.chains;
+  const size_t each = (size_t)chains * sizeof(double);
+  CJ_TRY(places_open(&m->now, p, chains));
+  CJ_TRY(places_open(&m->next, p, chains));
+  CJ_TRY(cj_traces_open(&m->traces, chains, n + 1, m->set.keep));
+  m->momentum = cj_alloc_zeroed(each * (size_t)n);
+  m->scratch = cj_alloc(each * (size_t)(n + p->reference.count));
+  m->eps = cj_alloc_zeroed(each);
+  m->energy = cj_alloc_zeroed(each);
+  m->chance = cj_alloc_zeroed(each);
+  m->v = cj_alloc_zeroed(each);
+  m->ones = cj_alloc(each);
+  m->near = cj_alloc_zeroed((size_t)chains * sizeof *m->near);
+  if (m->momentum && m->scratch && m->eps && m->energy && m->chance && m->v && m->ones && m->near)
+    return CJ_OK;
+  return cj_fail(CJ_EMEM, "no memory for %lld chains", (long long)chains);
+}
+
+cj_status cj_mcmc_open(cj_mcmc *m, const cj_packet *p, const cj_mcmc_settings *set) {
+  *m = (cj_mcmc){.set = *set, .log_eps = -log((double)p->reference.n) / 6};
+  const cj_status status = open_all(m, p);
+  if (status != CJ_OK) {
+    cj_mcmc_drop(m);
+    return status;
+  }
+  for (int64_t c = 0; c < set->chains; c++) {
+    m->ones[c] = 1;
+    m->now.level[c] = -INFINITY; /* the first step draws a point for every chain */
+  }
+  return CJ_OK;
+}
+
+/* --- the density that is drawn from ------------------------------------------------------------
+ */
+
+static bool dead(const cj_places *at, int64_t c) {
+  return at->level[c] == -INFINITY;
+}
+
+/* |h|^2 from which on the defence holds. */
+static double limit(const cj_mcmc *m) {
+  return m->bottom > 0 ? m->set.cap * m->top / m->bottom : INFINITY;
+}
+
+/* v = rho / q at chain c. */
+static double share(const cj_mcmc *m, const cj_places *at, int64_t c) {
+  return at->steep[c] > limit(m) ? limit(m) / at->steep[c] : 1;
+}
+
+static double log_density(const cj_mcmc *m, const cj_places *at, int64_t c) {
+  return at->level[c] + at->volume[c] - log(share(m, at, c));
+}
+
+static char *row_of(const cj_packet *p, const void *values, int64_t c) {
+  return (char *)values + (size_t)(c * p->reference.n) * cj_dtype_bytes(p->reference.dtype);
+}
+
+/* y of the point at x. */
+static void chart_in(const walk *w, cj_places *at, int64_t c) {
+  const cj_reference *r = &w->p->reference;
+  for (int64_t i = 0; i < r->n; i++) {
+    const double x = get_element(r->dtype, row_of(w->p, at->x.data, c), i);
+    double *y = at->y + c * r->n + i;
+    if (r->kind == CJ_REFERENCE_BOX) {
+      const double u = fmin(fmax((x - r->low) / (r->high - r->low), 1e-12), 1 - 1e-12);
+      *y = log(u) - log1p(-u);
+    } else
+      *y = (x - w->p->centre[i]) / r->tau;
+  }
+}
+
+/* x, its slopes and log nu, for y. */
+static void chart_out(const walk *w, cj_places *at, int64_t c) {
+  const cj_reference *r = &w->p->reference;
+  const double *y = at->y + c * r->n;
+  double *slope = at->slope + c * r->n, *bend = at->bend + c * r->n;
+  char *x = row_of(w->p, at->x.data, c);
+  const double across = r->high - r->low;
+  at->level[c] = at->volume[c] = 0;
+  if (r->kind == CJ_REFERENCE_BOX) {
+    for (int64_t i = 0; i < r->n; i++) {
+      const double e = exp(-fabs(y[i])), small = e / (1 + e), large = 1 / (1 + e);
+      put_element(r->dtype, x, i, r->low + across * (y[i] < 0 ? small : large));
+      slope[i] = across * small * large;
+      bend[i] = y[i] < 0 ? large - small : small - large;
+      at->volume[c] += log(small * large);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < r->n; i++) {
+    put_element(r->dtype, x, i, w->p->centre[i] + r->tau * y[i]);
+    slope[i] = r->tau;
+  }
+  double *scratch = w->m->scratch + c * (r->n + r->count);
+  at->level[c] = cj_reference_score(r, x, w->m->near[c], row_of(w->p, at->score, c), scratch);
+}
+
+/* d log q / dy, pixel i of chain c. Where the defence holds, q goes with |grad l|^2, whose slope is
+ * taken to be 0 (it is, where l is linear): what drives the walk need not be exact, only what
+ * accepts. */
+static double force(const walk *w, const cj_places *at, int64_t c, int64_t i, double most) {
+  const cj_reference *r = &w->p->reference;
+  const int64_t k = c * r->n + i;
+  double along = at->steep[c] > most ? 0 : 2 * get_element(r->dtype, at->h, k);
+  if (!cj_reference_flat(r)) along += get_element(r->dtype, at->score, k);
+  return along * at->slope[k] + at->bend[k];
+}
+
+/* --- asking the model --------------------------------------------------------------------------
+ */
+
+/* log l into the levels, and d log l / dz. */
+static cj_status levels(const walk *w, const cj_logits *z) {
+  cj_mcmc *m = w->m;
+  if (!m->slopes) m->slopes = cj_alloc((size_t)(z->rows * z->classes) * sizeof(double));
+  if (!m->slopes) return cj_fail(CJ_EMEM, "no memory for slopes");
+  for (int64_t c = 0; c < z->rows; c++) {
+    double *slope = m->slopes + c * z->classes;
+    const double l =
+        cj_packet_value(&w->p->loss, z->classes, z->z + c * z->classes, w->p->labels[0], slope);
+    for (int64_t k = 0; k < z->classes; k++) slope[k] = l != 0 ? slope[k] / l : 0;
+    m->next.level[c] += 2 * log(fabs(l));
+  }
+  return CJ_OK;
+}
+
+static void steep_task(void *context, int64_t c) {
+  const walk *w = context;
+  const int64_t n = w->p->reference.n;
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const double h = get_element(w->p->reference.dtype, w->m->next.h, c * n + i);
+    sum += h * h;
+  }
+  w->m->next.steep[c] = sum;
+}
+
+/* What the model says of the next places. */
+static cj_status ask(walk *w) {
+  cj_places *at = &w->m->next;
+  cj_logits z = {0};
+  cj_tensor h = {0};
+  if (cj_stop_requested()) return cj_fail(CJ_ESTOP, "interrupted");
+  cj_status status = cj_oracle_logits(w->o, &at->x, true, 0, &z);
+  if (status == CJ_OK) status = cj_packet_check_logits(w->p, &z);
+  if (status == CJ_OK) status = levels(w, &z);
+  if (status == CJ_OK) status = cj_oracle_pull(w->o, &z, w->m->slopes, false, &h);
+  if (status == CJ_OK) status = cj_packet_check_gradient(&h);
+  if (status == CJ_OK) memcpy(at->h, h.data, (size_t)cj_numel(&h) * cj_dtype_bytes(h.dtype));
+  cj_tensor_drop(&h);
+  cj_logits_drop(&z);
+  if (status == CJ_OK) cj_parallel(w->m->set.chains, steep_task, w);
+  return status;
+}
+
+/* --- one step ----------------------------------------------------------------------------------
+ */
+
+static double kinetic(const walk *w, int64_t c) {
+  const double *p = w->m->momentum + c * w->p->reference.n;
+  double sum = 0;
+  for (int64_t i = 0; i < w->p->reference.n; i++) sum += p[i] * p[i];
+  return sum / 2;
+}
+
+/* The stream of chain c at this step. */
+static cj_stream stream(const walk *w, const char *purpose, int64_t c) {
+  return cj_stream_open(w->p->reference.seed, purpose,
+                        (uint64_t)(w->m->step * w->m->set.chains + c));
+}
+
+static void copy_place(const walk *w, cj_places *to, const cj_places *from, int64_t c) {
+  const size_t n = (size_t)w->p->reference.n, row = n * cj_dtype_bytes(w->p->reference.dtype);
+  const size_t wide = n * sizeof(double), at = (size_t)c * n;
+  memcpy(row_of(w->p, to->x.data, c), row_of(w->p, from->x.data, c), row);
+  memcpy(row_of(w->p, to->h, c), row_of(w->p, from->h, c), row);
+  memcpy(row_of(w->p, to->score, c), row_of(w->p, from->score, c), row);
+  memcpy(to->y + at, from->y + at, wide);
+  memcpy(to->slope + at, from->slope + at, wide);
+  memcpy(to->bend + at, from->bend + at, wide);
+  to->level[c] = from->level[c];
+  to->volume[c] = from->volume[c];
+  to->steep[c] = from->steep[c];
+}
+
+/* A chain without a place takes a point of nu instead of a step: eps = 0 leaves it there. */
+static void begin_task(void *context, int64_t c) {
+  const walk *w = context;
+  cj_mcmc *m = w->m;
+  const int64_t n = w->p->reference.n;
+  const cj_stream momenta = stream(w, "packet.momentum", c);
+  cj_stream_normals(&momenta, 0, n, m->momentum + c * n);
+  m->energy[c] = kinetic(w, c);
+  copy_place(w, &m->next, &m->now, c);
+  m->eps[c] = exp(m->log_eps);
+  if (m->set.leaps > 1) {
+    const cj_stream jitter = stream(w, "packet.jitter", c);
+    m->eps[c] *= 1 - JITTER + 2 * JITTER * cj_stream_uniform(&jitter, 0);
+  }
+  if (!dead(&m->now, c)) return;
+  m->eps[c] = 0;
+  m->near[c] = cj_reference_draw(&w->p->reference, m->step * m->set.chains + c,
+                                 row_of(w->p, m->next.x.data, c));
+  chart_in(w, &m->next, c);
+}
+
+static void kick(const walk *w, int64_t c) {
+  const int64_t n = w->p->reference.n;
+  const double half = w->m->eps[c] / 2, most = limit(w->m);
+  double *p = w->m->momentum + c * n;
+  for (int64_t i = 0; i < n; i++) p[i] += half * force(w, &w->m->next, c, i, most);
+}
+
+static void leap_task(void *context, int64_t c) {
+  const walk *w = context;
+  const int64_t n = w->p->reference.n;
+  cj_mcmc *m = w->m;
+  kick(w, c);
+  for (int64_t i = 0; i < n; i++) m->next.y[c * n + i] += m->eps[c] * m->momentum[c * n + i];
+  chart_out(w, &m->next, c);
+}
+
+static void kick_task(void *context, int64_t c) {
+  kick(context, c);
+}
+
+static void decide_task(void *context, int64_t c) {
+  const walk *w = context;
+  cj_mcmc *m = w->m;
+  const cj_stream luck = stream(w, "packet.accept", c);
+  double chance = 0;
+  if (!dead(&m->next, c)) {
+    const double gain =
+        log_density(m, &m->next, c) - log_density(m, &m->now, c) + m->energy[c] - kinetic(w, c);
+    chance = gain >= 0 ? 1 : gain < 0 ? exp(gain) : 0; /* 0 when it is no number */
+  }
+  m->chance[c] = chance;
+  if (cj_stream_uniform(&luck, 0) < chance) copy_place(w, &m->now, &m->next, c);
+}
+
+static cj_status take_step(walk *w) {
+  cj_mcmc *m = w->m;
+  cj_parallel(m->set.chains, begin_task, w);
+  for (int64_t leap = 0; leap < m->set.leaps; leap++) {
+    cj_parallel(m->set.chains, leap_task, w);
+    CJ_TRY(ask(w));
+    cj_parallel(m->set.chains, kick_task, w);
+  }
+  cj_parallel(m->set.chains, decide_task, w);
+  return cj_stop_requested() ? cj_fail(CJ_ESTOP, "interrupted") : CJ_OK;
+}
+
+/* --- around the steps --------------------------------------------------------------------------
+ */
+
+/* Mean acceptance of the chains that took a step; -1 for none. */
+static double acceptance(const cj_mcmc *m) {
+  double sum = 0, count = 0;
+  for (int64_t c = 0; c < m->set.chains; c++) {
+    if (m->eps[c] == 0) continue;
+    sum += m->chance[c];
+    count++;
+  }
+  return count > 0 ? sum / count : -1;
+}
+
+/* The step size by stochastic approximation, in the end its mean over the second half; and H. */
+static void adapt(cj_mcmc *m) {
+  const double rate = acceptance(m), after = (double)(m->step + 1);
+  double top = 0, bottom = 0;
+  if (rate >= 0) m->log_eps += (rate - m->set.acceptance) * 4 / sqrt(after + 15);
+  for (int64_t c = 0; c < m->set.chains; c++) {
+    if (dead(&m->now, c)) continue;
+    const double v = share(m, &m->now, c);
+    top += v * m->now.steep[c];
+    bottom += v;
+  }
+  m->top += FORGET * (top - m->top);
+  m->bottom += FORGET * (bottom - m->bottom);
+  if (m->step >= m->set.burn / 2) m->log_eps_sum += m->log_eps;
+  if (m->step + 1 < m->set.burn) return;
+  m->log_eps = m->log_eps_sum / (double)(m->set.burn - m->set.burn / 2);
+  for (int64_t c = 0; c < m->set.chains; c++) m->dead += dead(&m->now, c);
+}
+
+/* Adds the chains of one batch. */
+static void add_task(void *context, int64_t b) {
+  const walk *w = context;
+  cj_mcmc *m = w->m;
+  const int64_t rows = m->set.chains / CJ_BATCHES, first = b * rows, n = w->p->reference.n;
+  for (int64_t c = first; c < first + rows; c++) {
+    m->v[c] = dead(&m->now, c) ? 0 : share(m, &m->now, c);
+    cj_weights_add(&w->s->weights[b], m->v[c] * m->now.steep[c]);
+    const int64_t step = m->step - m->set.burn;
+    for (int64_t i = 0; i < n; i++)
+      cj_traces_add(&m->traces, c, step, i,
+                    get_element(w->p->reference.dtype, m->now.x.data, c * n + i));
+    cj_traces_add(&m->traces, c, step, n, dead(&m->now, c) ? 0 : m->now.level[c]);
+  }
+  const cj_evidence e = {
+      .rows = rows,
+      .n = n,
+      .l = m->ones,
+      .v = m->v + first,
+      .x = row_of(w->p, m->now.x.data, first),
+      .g = row_of(w->p, m->now.h, first),
+      .score = cj_reference_flat(&w->p->reference) ? NULL : row_of(w->p, m->now.score, first),
+      .centre = w->p->centre};
+  cj_moments_add(&w->s->all[0], (int)b, &e);
+  if (e.score) cj_moments_add(&w->s->parts[0], (int)b, &e);
+}
+
+static void keep(walk *w) {
+  const double rate = acceptance(w->m);
+  if (rate >= 0) {
+    w->m->accepted += rate;
+    w->m->moved++;
+  }
+  cj_parallel(CJ_BATCHES, add_task, w);
+  w->s->done += w->m->set.chains;
+}
+
+cj_status cj_mcmc_run(cj_mcmc *m, const cj_packet *p, cj_oracle *o, int64_t count,
+                      cj_packet_sums *s) {
+  walk w = {m, p, o, s};
+  const int64_t before[2] = {o->forwards, o->backwards}, all = m->set.burn + m->set.keep;
+  cj_status status = CJ_OK;
+  for (int64_t k = 0; k < count && m->step < all && status == CJ_OK; k++) {
+    status = take_step(&w);
+    if (status != CJ_OK) break;
+    if (m->step < m->set.burn)
+      adapt(m);
+    else
+      keep(&w);
+    m->step++;
+  }
+  s->forwards += o->forwards - before[0];
+  s->backwards += o->backwards - before[1];
+  return status;
+}
