@@ -8,9 +8,9 @@
  *   packet_totals(m, label place)                             sums over all pixels
  *   packet_chains(m)                                          whether its chains agree
  *
- * With mcmc = { chains, burn, keep, leaps, acceptance, cap } in the description, points come from
- * chains: count and what packet_run gives are steps, and packet_evenness is of what g^2 is a mean
- * of.
+ * With mcmc = { chains, burn, keep, leaps, acceptance, defence } in the description, points come
+ * from chains: count and what packet_run gives are steps, and packet_evenness is of what g^2 is a
+ * mean of.
  *
  * The Lua half checks what users give; here only what memory safety needs is checked. */
 #include <math.h>
@@ -132,7 +132,7 @@ static void read_centre(lua_State *L, measurement *m) {
 
 /* The settings of chains, if there are any. */
 static bool read_chains(lua_State *L, cj_mcmc_settings *set) {
-  static const char *const names[] = {"chains", "burn", "keep", "leaps", "acceptance", "cap"};
+  static const char *const names[] = {"chains", "burn", "keep", "leaps", "acceptance", "defence"};
   double v[6];
   lua_getfield(L, SPEC, "mcmc");
   if (lua_isnil(L, -1)) return false;
@@ -144,7 +144,7 @@ static bool read_chains(lua_State *L, cj_mcmc_settings *set) {
   }
   const bool counts = v[0] >= CJ_BATCHES && fmod(v[0], CJ_BATCHES) == 0 && v[1] >= 1 && v[2] >= 4 &&
                       fmod(v[2], 2) == 0 && v[3] >= 1 && v[0] + v[1] + v[2] + v[3] < 0x1p40;
-  if (!counts || !(v[5] > 0)) raise_error(L, "packet: wrong settings for mcmc");
+  if (!counts || !(v[5] >= 0 && v[5] < 1)) raise_error(L, "packet: wrong settings for mcmc");
   *set = (cj_mcmc_settings){(int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3], v[4], v[5]};
   return true;
 }
@@ -311,14 +311,22 @@ static int64_t check_place(lua_State *L, const measurement *m) {
   return check_integer(L, 2, "packet", "the label's place", 1, m->p.label_count) - 1;
 }
 
-/* How pixel i is to be read. */
-static cj_reading reading(const measurement *m, const cj_moments *moments, int64_t i) {
-  return (cj_reading){.set = moments->set->name,
-                      .whole = m->p.reference.kind != CJ_REFERENCE_BOX,
-                      .centre = m->p.centre[i],
-                      .low = m->p.reference.low,
-                      .high = m->p.reference.high,
-                      .tau = m->p.reference.tau};
+/* Means of the terms of pixel i, which is number k of `moments`, and how they are to be read. */
+static cj_reading reading(const measurement *m, const cj_moments *moments, int64_t k, int64_t i,
+                          cj_means *means) {
+  cj_reading r = {.set = moments->set->name,
+                  .whole = m->p.reference.kind != CJ_REFERENCE_BOX,
+                  .centre = m->p.centre[i],
+                  .low = m->p.reference.low,
+                  .high = m->p.reference.high,
+                  .tau = m->p.reference.tau};
+  if (!m->mcmc.set.chains) {
+    cj_moments_means(moments, k, means);
+    return r;
+  }
+  cj_moments_between(moments, k, means);
+  cj_reading_choose(&r, means);
+  return r;
 }
 
 /* packet_estimates(measurement, place, faces) -> values, errors: float64 [quantities, pixels], of
@@ -332,13 +340,9 @@ static int l_estimates(lua_State *L) {
   const int64_t size[2] = {CJ_QUANTITIES, moments->n};
   double *values = push_new(L, CJ_F64, 2, size)->data, *errors = push_new(L, CJ_F64, 2, size)->data;
   for (int64_t i = 0; i < moments->n; i++) {
-    const cj_reading r = reading(m, moments, faces ? m->pixels[i] : i);
     cj_means means;
     cj_estimate out[CJ_QUANTITIES];
-    if (m->mcmc.set.chains)
-      cj_moments_between(moments, i, &means);
-    else
-      cj_moments_means(moments, i, &means);
+    const cj_reading r = reading(m, moments, i, faces ? m->pixels[i] : i, &means);
     cj_estimate_pixel(&r, &means, out);
     for (int q = 0; q < CJ_QUANTITIES; q++) {
       values[q * moments->n + i] = out[q].value;
@@ -359,7 +363,8 @@ static int l_totals(lua_State *L) {
   const int64_t j = check_place(L, m), n = m->p.reference.n;
   if (!m->sums.all) raise_error(L, "packet: nothing was measured");
   cj_reading *readings = lua_newuserdata(L, (size_t)n * sizeof *readings);
-  for (int64_t i = 0; i < n; i++) readings[i] = reading(m, &m->sums.all[j], i);
+  cj_means means;
+  for (int64_t i = 0; i < n; i++) readings[i] = reading(m, &m->sums.all[j], i, i, &means);
   cj_estimate out[CJ_TOTALS];
   cj_estimate_totals(&m->sums.all[j], m->sums.parts ? &m->sums.parts[j] : NULL, readings, out);
   lua_createtable(L, 0, CJ_TOTALS);

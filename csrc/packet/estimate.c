@@ -94,16 +94,21 @@ static void field(sheet *s) {
 
 /* A Gaussian window, by Stein's identities: c = 0, B = 0,
  *   sigma_x^2 = tau^2 (1 + q) - delta^2,  sigma_p^2 = h2 + (1 - q) / (4 tau^2)
- * with delta = 2 tau^2 E[l dl]/beta, q = 2 E[(x - x0) l dl]/beta, h2 = E[(dl)^2]/beta. */
+ * with delta = 2 tau^2 E[l dl]/beta, q = 2 E[(x - x0) l dl]/beta, h2 = E[(dl)^2]/beta. Or directly,
+ * from the position and from D = dl - l (x - x0) / (2 tau^2). */
 static void window(sheet *s, const cj_reading *r) {
   const double t2 = r->tau * r->tau;
   const cj_dual delta = dual_scale(2 * t2, ratio(s->m, 1)), q = dual_scale(2, ratio(s->m, 2));
   const cj_dual one = dual_number(1);
-  const cj_dual p2 = dual_add(ratio(s->m, 3), dual_scale(1 / (4 * t2), dual_sub(one, q)));
-  set(s, CJ_BETA, dual_mean(s->m->mean[0], 0));
-  set(s, CJ_MU, dual_add(dual_number(r->centre), delta));
-  set(s, CJ_SIGMA_X, dual_sqrt(dual_sub(dual_scale(t2, dual_add(one, q)), dual_mul(delta, delta))));
-  set(s, CJ_SIGMA_P, dual_sqrt(p2));
+  const cj_dual apart = r->direct_p ? dual_sub(dual_scale(1 / t2, ratio(s->m, 5)), dual_scale(2, q))
+                                    : dual_sub(one, q);
+  position(s, r->centre, 4, 5);
+  if (!r->direct_x) {
+    const cj_dual spread = dual_scale(t2, dual_add(one, q));
+    set(s, CJ_MU, dual_add(dual_number(r->centre), delta));
+    set(s, CJ_SIGMA_X, dual_sqrt(dual_sub(spread, dual_mul(delta, delta))));
+  }
+  set(s, CJ_SIGMA_P, dual_sqrt(dual_add(ratio(s->m, 3), dual_scale(1 / (4 * t2), apart))));
   set(s, CJ_G, s->q[CJ_SIGMA_P]);
   set(s, CJ_C, dual_number(0));
   set(s, CJ_B, dual_number(0));
@@ -133,4 +138,17 @@ void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[C
 void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QUANTITIES]) {
   const sheet s = work_out(r, m);
   for (int k = 0; k < CJ_QUANTITIES; k++) out[k] = s.known[k] ? s.q[k].v : NAN;
+}
+
+static double error_of(const cj_reading *r, const cj_means *m, cj_quantity q) {
+  const sheet s = work_out(r, m);
+  return dual_error(&s.q[q], m->terms, m->cov, m->count);
+}
+
+void cj_reading_choose(cj_reading *r, const cj_means *m) {
+  if (strcmp(r->set, "window") != 0) return;
+  cj_reading direct = *r;
+  direct.direct_x = direct.direct_p = true;
+  r->direct_x = error_of(&direct, m, CJ_SIGMA_X) < error_of(r, m, CJ_SIGMA_X);
+  r->direct_p = error_of(&direct, m, CJ_SIGMA_P) < error_of(r, m, CJ_SIGMA_P);
 }

@@ -41,12 +41,17 @@ typedef struct cj_estimate {
 
 /* How base terms are to be read. */
 typedef struct cj_reading {
-  const char *set;  /* name of the term set */
-  double centre;    /* m of this pixel */
-  bool whole;       /* the domain is all of R^n: no faces, B = 0 and c = 0 */
-  double low, high; /* its faces; used by "faces" */
-  double tau;       /* of the window; used by "window" */
+  const char *set;         /* name of the term set */
+  double centre;           /* m of this pixel */
+  bool whole;              /* the domain is all of R^n: no faces, B = 0 and c = 0 */
+  double low, high;        /* its faces; used by "faces" */
+  double tau;              /* of the window; used by "window" */
+  bool direct_x, direct_p; /* "window": widths of x and p without Stein's identities */
 } cj_reading;
+
+/* Chooses the forms of smaller standard error for a window. For points of rho: there the direct
+ * forms are the better ones at pixels that l depends on strongly, Stein's at all others. */
+void cj_reading_choose(cj_reading *r, const cj_means *m);
 
 /* All quantities of one pixel. */
 void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]);

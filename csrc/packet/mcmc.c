@@ -2,6 +2,7 @@
 #include "packet/mcmc.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -9,9 +10,9 @@
 #include "core/threads.h"
 #include "packet/element.h"
 
-/* H is a running mean over some 1 / FORGET steps; eps of HMC varies by this share, so that no orbit
- * closes. */
-static const double FORGET = 0.05, JITTER = 0.2;
+static const double FORGET = 0.05; /* the limit is a running mean over some 20 steps */
+
+enum { STRIP = 64 };
 
 /* One call of cj_mcmc_run. */
 typedef struct walk {
@@ -25,7 +26,8 @@ typedef struct walk {
  */
 
 static void places_drop(cj_places *at) {
-  void *blocks[] = {at->y, at->slope, at->bend, at->h, at->score, at->level, at->volume, at->steep};
+  void *blocks[] = {at->y,     at->slope,  at->bend,  at->h,    at->score,
+                    at->level, at->volume, at->steep, at->blunt};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
   cj_tensor_drop(&at->x);
 }
@@ -45,7 +47,9 @@ static cj_status places_open(cj_places *at, const cj_packet *p, int64_t chains) 
   at->level = cj_alloc_zeroed(each);
   at->volume = cj_alloc_zeroed(each);
   at->steep = cj_alloc_zeroed(each);
-  if (at->y && at->slope && at->bend && at->h && at->score && at->level && at->volume && at->steep)
+  at->blunt = cj_alloc_zeroed(each);
+  if (at->y && at->slope && at->bend && at->h && at->score && at->level && at->volume &&
+      at->steep && at->blunt)
     return CJ_OK;
   return cj_fail(CJ_EMEM, "no memory for %lld chains", (long long)chains);
 }
@@ -100,9 +104,10 @@ static bool dead(const cj_places *at, int64_t c) {
   return at->level[c] == -INFINITY;
 }
 
-/* |h|^2 from which on the defence holds. */
+/* |h|^2 from which on the defence holds; nowhere before the chains have found their way. */
 static double limit(const cj_mcmc *m) {
-  return m->bottom > 0 ? m->set.cap * m->top / m->bottom : INFINITY;
+  const bool holds = m->set.defence > 0 && m->quantiles > 0 && m->step >= m->set.burn / 2;
+  return holds ? exp(m->log_limit) : INFINITY;
 }
 
 /* v = rho / q at chain c. */
@@ -132,41 +137,60 @@ static void chart_in(const walk *w, cj_places *at, int64_t c) {
   }
 }
 
+/* The box at y: x, dx/dy and its slope. The Jacobian small * large = exp(-|y|) large^2 is summed up
+ * with one logarithm a STRIP: large is at least 1/2. */
+static void logistic(const walk *w, cj_places *at, int64_t c) {
+  const cj_reference *r = &w->p->reference;
+  const double across = r->high - r->low;
+  double sum = 0;
+  for (int64_t first = 0; first < r->n; first += STRIP) {
+    double product = 1;
+    for (int64_t i = first; i < first + STRIP && i < r->n; i++) {
+      const int64_t k = c * r->n + i;
+      const double y = at->y[k], e = exp(-fabs(y)), large = 1 / (1 + e), small = e * large;
+      put_element(r->dtype, at->x.data, k, r->low + across * (y < 0 ? small : large));
+      at->slope[k] = across * small * large;
+      at->bend[k] = y < 0 ? large - small : small - large;
+      product *= large;
+      sum -= fabs(y);
+    }
+    sum += 2 * log(product);
+  }
+  at->level[c] = 0;
+  at->volume[c] = sum;
+}
+
 /* x, its slopes and log nu, for y. */
 static void chart_out(const walk *w, cj_places *at, int64_t c) {
   const cj_reference *r = &w->p->reference;
-  const double *y = at->y + c * r->n;
-  double *slope = at->slope + c * r->n, *bend = at->bend + c * r->n;
-  char *x = row_of(w->p, at->x.data, c);
-  const double across = r->high - r->low;
-  at->level[c] = at->volume[c] = 0;
   if (r->kind == CJ_REFERENCE_BOX) {
-    for (int64_t i = 0; i < r->n; i++) {
-      const double e = exp(-fabs(y[i])), small = e / (1 + e), large = 1 / (1 + e);
-      put_element(r->dtype, x, i, r->low + across * (y[i] < 0 ? small : large));
-      slope[i] = across * small * large;
-      bend[i] = y[i] < 0 ? large - small : small - large;
-      at->volume[c] += log(small * large);
-    }
+    logistic(w, at, c);
     return;
   }
   for (int64_t i = 0; i < r->n; i++) {
-    put_element(r->dtype, x, i, w->p->centre[i] + r->tau * y[i]);
-    slope[i] = r->tau;
+    const int64_t k = c * r->n + i;
+    put_element(r->dtype, at->x.data, k, w->p->centre[i] + r->tau * at->y[k]);
+    at->slope[k] = r->tau;
   }
   double *scratch = w->m->scratch + c * (r->n + r->count);
-  at->level[c] = cj_reference_score(r, x, w->m->near[c], row_of(w->p, at->score, c), scratch);
+  at->level[c] = cj_reference_score(r, row_of(w->p, at->x.data, c), w->m->near[c],
+                                    row_of(w->p, at->score, c), scratch);
+  at->volume[c] = 0;
 }
 
-/* d log q / dy, pixel i of chain c. Where the defence holds, q goes with |grad l|^2, whose slope is
- * taken to be 0 (it is, where l is linear): what drives the walk need not be exact, only what
- * accepts. */
+/* About d log q / dy, pixel i of chain c: what drives the walk need not be exact, only what
+ * accepts. Where the defence holds, q = |grad l|^2 nu has no slope along the pixel that makes l
+ * vanish, and that of l^2 nu along the others; no longer than where it begins to hold. */
 static double force(const walk *w, const cj_places *at, int64_t c, int64_t i, double most) {
   const cj_reference *r = &w->p->reference;
   const int64_t k = c * r->n + i;
-  double along = at->steep[c] > most ? 0 : 2 * get_element(r->dtype, at->h, k);
-  if (!cj_reference_flat(r)) along += get_element(r->dtype, at->score, k);
-  return along * at->slope[k] + at->bend[k];
+  double h = get_element(r->dtype, at->h, k);
+  if (at->steep[c] > most) {
+    h *= 1 - h * h / at->steep[c];
+    if (at->blunt[c] > most) h *= sqrt(most / at->blunt[c]);
+  }
+  const double score = cj_reference_flat(r) ? 0 : get_element(r->dtype, at->score, k);
+  return (2 * h + score) * at->slope[k] + at->bend[k];
 }
 
 /* --- asking the model --------------------------------------------------------------------------
@@ -190,12 +214,17 @@ static cj_status levels(const walk *w, const cj_logits *z) {
 static void steep_task(void *context, int64_t c) {
   const walk *w = context;
   const int64_t n = w->p->reference.n;
-  double sum = 0;
+  double steep = 0, blunt = 0;
   for (int64_t i = 0; i < n; i++) {
     const double h = get_element(w->p->reference.dtype, w->m->next.h, c * n + i);
-    sum += h * h;
+    steep += h * h;
   }
-  w->m->next.steep[c] = sum;
+  for (int64_t i = 0; steep > 0 && i < n; i++) {
+    const double h = get_element(w->p->reference.dtype, w->m->next.h, c * n + i);
+    blunt += h * h * (1 - h * h / steep) * (1 - h * h / steep);
+  }
+  w->m->next.steep[c] = steep;
+  w->m->next.blunt[c] = blunt;
 }
 
 /* What the model says of the next places. */
@@ -244,6 +273,7 @@ static void copy_place(const walk *w, cj_places *to, const cj_places *from, int6
   to->level[c] = from->level[c];
   to->volume[c] = from->volume[c];
   to->steep[c] = from->steep[c];
+  to->blunt[c] = from->blunt[c];
 }
 
 /* A chain without a place takes a point of nu instead of a step: eps = 0 leaves it there. */
@@ -256,10 +286,6 @@ static void begin_task(void *context, int64_t c) {
   m->energy[c] = kinetic(w, c);
   copy_place(w, &m->next, &m->now, c);
   m->eps[c] = exp(m->log_eps);
-  if (m->set.leaps > 1) {
-    const cj_stream jitter = stream(w, "packet.jitter", c);
-    m->eps[c] *= 1 - JITTER + 2 * JITTER * cj_stream_uniform(&jitter, 0);
-  }
   if (!dead(&m->now, c)) return;
   m->eps[c] = 0;
   m->near[c] = cj_reference_draw(&w->p->reference, m->step * m->set.chains + c,
@@ -301,10 +327,13 @@ static void decide_task(void *context, int64_t c) {
   if (cj_stream_uniform(&luck, 0) < chance) copy_place(w, &m->now, &m->next, c);
 }
 
+/* A random number of leaps, the same for all chains, so that no orbit closes time and again. */
 static cj_status take_step(walk *w) {
   cj_mcmc *m = w->m;
+  const cj_stream s = cj_stream_open(w->p->reference.seed, "packet.leaps", (uint64_t)m->step);
+  const int64_t leaps = 1 + (int64_t)cj_stream_below(&s, 0, (uint64_t)m->set.leaps);
   cj_parallel(m->set.chains, begin_task, w);
-  for (int64_t leap = 0; leap < m->set.leaps; leap++) {
+  for (int64_t leap = 0; leap < leaps; leap++) {
     cj_parallel(m->set.chains, leap_task, w);
     CJ_TRY(ask(w));
     cj_parallel(m->set.chains, kick_task, w);
@@ -327,19 +356,28 @@ static double acceptance(const cj_mcmc *m) {
   return count > 0 ? sum / count : -1;
 }
 
-/* The step size by stochastic approximation, in the end its mean over the second half; and H. */
+static int by_size(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Moves the limit to where the wanted share of the chains is above it. */
+static void adapt_limit(cj_mcmc *m) {
+  double *steep = m->chance; /* done with, in this step */
+  int64_t alive = 0;
+  for (int64_t c = 0; c < m->set.chains; c++)
+    if (!dead(&m->now, c)) steep[alive++] = m->now.steep[c];
+  qsort(steep, (size_t)alive, sizeof *steep, by_size);
+  const double at = alive ? steep[(int64_t)((1 - m->set.defence) * (double)(alive - 1))] : 0;
+  if (!(at > 0)) return;
+  m->log_limit += fmax(1 / ++m->quantiles, FORGET) * (log(at) - m->log_limit);
+}
+
+/* The step size by stochastic approximation, in the end its mean over the second half. */
 static void adapt(cj_mcmc *m) {
   const double rate = acceptance(m), after = (double)(m->step + 1);
-  double top = 0, bottom = 0;
   if (rate >= 0) m->log_eps += (rate - m->set.acceptance) * 4 / sqrt(after + 15);
-  for (int64_t c = 0; c < m->set.chains; c++) {
-    if (dead(&m->now, c)) continue;
-    const double v = share(m, &m->now, c);
-    top += v * m->now.steep[c];
-    bottom += v;
-  }
-  m->top += FORGET * (top - m->top);
-  m->bottom += FORGET * (bottom - m->bottom);
+  if (m->step >= m->set.burn / 4) adapt_limit(m);
   if (m->step >= m->set.burn / 2) m->log_eps_sum += m->log_eps;
   if (m->step + 1 < m->set.burn) return;
   m->log_eps = m->log_eps_sum / (double)(m->set.burn - m->set.burn / 2);

@@ -14,10 +14,11 @@
  * Defence. E_rho[(d log l)^2] has an infinite variance where l crosses zero linearly. Chains draw
  * from
  *
- *   q = max(l^2, |grad l|^2 / (cap H)) nu,   H ~ E_rho[|grad log l|^2]  (from the burn-in)
+ *   q = max(l^2, |grad l|^2 / limit) nu
  *
  * which is rho where the slope is ordinary and stays positive where l vanishes. Samples carry
- * v = l^2 / max(...), in (0, 1], and v |grad log l|^2 <= cap H is bounded. cap = INFINITY: q = rho.
+ * v = l^2 / max(...), in (0, 1], and v |grad log l|^2 <= limit is bounded. The limit is set in the
+ * burn-in so that the share `defence` of the samples is above it.
  *
  * Evidence of a sample is divided by l: loss 1, slope d log l. So beta is unknown to the moments
  * (their first mean is that of v), and nothing underflows however small the losses are.
@@ -33,9 +34,9 @@ typedef struct cj_mcmc_settings {
   int64_t chains;    /* a multiple of CJ_BATCHES */
   int64_t burn;      /* at least 1 */
   int64_t keep;      /* even, at least 4 */
-  int64_t leaps;     /* leapfrog steps of a step: 1 is MALA */
+  int64_t leaps;     /* most leapfrog steps of a step: 1 is MALA */
   double acceptance; /* that is wanted */
-  double cap;        /* of the defence */
+  double defence;    /* share of the samples; 0: q = rho */
 } cj_mcmc_settings;
 
 /* Where the chains stand. Rows of n numbers; x, h and score are of the element type. */
@@ -45,20 +46,20 @@ typedef struct cj_places {
   char *h, *score;          /* d log l / dx, d log nu / dx */
   double *level;            /* log rho up to a constant; -INFINITY where l = 0 */
   double *volume;           /* log det dx/dy up to a constant */
-  double *steep;            /* |h|^2 */
+  double *steep, *blunt;    /* |h|^2, and sum (h - h^3 / |h|^2)^2 */
 } cj_places;
 
 typedef struct cj_mcmc {
   cj_mcmc_settings set;
   cj_places now, next;
-  double *momentum, *scratch;               /* [chains, n] and [chains, n + centres] */
-  double *eps, *energy, *chance, *v, *ones; /* [chains] */
-  double *slopes;                           /* [chains, K], once K is known */
-  int64_t *near;                            /* the centre each chain began at */
-  double log_eps, log_eps_sum, top, bottom; /* step size; H = top / bottom */
-  double accepted, moved;                   /* acceptance of the kept steps, of so many */
-  int64_t step, dead;                       /* steps so far; chains still at l = 0 after burn-in */
-  cj_traces traces;                         /* of every pixel, and of log rho */
+  double *momentum, *scratch;                        /* [chains, n] and [chains, n + centres] */
+  double *eps, *energy, *chance, *v, *ones;          /* [chains] */
+  double *slopes;                                    /* [chains, K], once K is known */
+  int64_t *near;                                     /* the centre each chain began at */
+  double log_eps, log_eps_sum, log_limit, quantiles; /* adapted in the burn-in */
+  double accepted, moved;                            /* acceptance of the kept steps, of so many */
+  int64_t step, dead; /* steps so far; chains still at l = 0 after burn-in */
+  cj_traces traces;   /* of every pixel, and of log rho */
 } cj_mcmc;
 
 /* p->label_count must be 1, p->samples = chains * keep, no faces, no field. CJ_EMEM. */

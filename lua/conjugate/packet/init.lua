@@ -112,11 +112,15 @@ local function make(_, opts)
   return setmetatable(o, Packet)
 end
 
---- Measures the packet by sampling its reference.
+--- Measures the packet by sampling its reference, or rho itself.
 -- @function Packet:measure
 -- @tparam[opt] table opts `samples` (20000), `faces`: how many samples ask for the faces of a box
 --   (256; 0 for none), `face_pixels` ("all", or a list of pixels from 1), `seed` (that of
---   `cj.seed`), `quiet`
+--   `cj.seed`), `quiet`;
+--   `sampler`: "plain" (points of the reference, weighted by l^2), "mcmc" (points of rho, by Markov
+--   chains), or "auto" (plain, and chains for labels where the effective sample size is below 5 %
+--   of the samples or the result was refused); `mcmc`: options of the chains, see
+--   `conjugate.packet.chains`
 -- @treturn table the result, see `conjugate.packet.result`; with several labels a list of them
 -- @raise labels the model does not know; logits or gradients that are not finite; what the model
 --   raises

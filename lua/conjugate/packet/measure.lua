@@ -1,5 +1,7 @@
---- One measurement of a packet: samples through the model into moments, with a progress bar.
+--- One measurement of a packet: samples through the model into moments, with a progress bar, from
+-- the reference or, where their weights are too uneven, from chains.
 -- @module conjugate.packet.measure
+local chains = require "conjugate.packet.chains"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
@@ -13,16 +15,25 @@ local OPTIONS = {
   faces = { "integer" },
   face_pixels = { "string|table", "all" },
   seed = { "integer" },
+  sampler = "plain",
+  mcmc = { "table" },
   quiet = { "boolean" },
 }
 
 local SLICES = 40 -- how often the bar moves
+local EVEN = 0.05 -- ESS/N below which "auto" turns to chains
 
 local function read(packet, opts)
   local o = check.options("packet", opts, OPTIONS)
   check.integer("packet", "samples", o.samples, 2)
   o.faces = check.integer("packet", "faces", o.faces or math.min(256, o.samples), 0, o.samples)
   o.seed = check.integer("packet", "seed", o.seed or core.random_state(), 0)
+  check.one_of("packet", "sampler", o.sampler, { "plain", "mcmc", "auto" })
+  o.mcmc = chains.read(o.mcmc, o.samples)
+  if packet.field and o.sampler ~= "plain" then
+    check.fail("packet", 'expected the sampler "plain" for a packet with a field, got "%s"',
+      o.sampler)
+  end
   local pixels = {}
   if packet.reference == "box" and o.faces > 0 then
     if o.face_pixels == "all" then
@@ -50,8 +61,8 @@ local function term_set(packet)
   return packet.reference == "window" and "window" or "plain"
 end
 
-local function open(packet, o)
-  return core.packet_new {
+local function description(packet, o)
+  return {
     loss = packet.loss, clip = packet.clip, reference = packet.reference, low = packet.low,
     high = packet.high, tau = packet.tau, centres = packet.centres, seed = o.seed,
     size = packet.shape, dtype = packet.dtype, labels = packet.labels, samples = o.samples,
@@ -89,7 +100,7 @@ local function field_function(packet)
   end
 end
 
-local function run(packet, o, model, plan, m)
+local function fill(packet, o, model, plan, m)
   local bar = progress.new {
     label = "packet", total = o.samples, unit = "samples", quiet = o.quiet,
   }
@@ -103,23 +114,58 @@ local function run(packet, o, model, plan, m)
   return forwards, backwards
 end
 
+local function work(started, forwards, backwards)
+  return { forwards = forwards, backwards = backwards, seconds = core.clock() - started }
+end
+
+-- Results of all labels from points of the reference.
+local function sample(packet, o, model, plan)
+  local m, started, list = core.packet_new(description(packet, o)), core.clock(), {}
+  local done = work(started, fill(packet, o, model, plan, m))
+  for place, label in ipairs(packet.labels) do
+    list[place] = result.new(packet, o, m, place, label, done)
+  end
+  return list
+end
+
+-- The result of one label from points of rho.
+local function walk(packet, o, model, plan, label)
+  local d, set, started = description(packet, o), o.mcmc, core.clock()
+  d.labels, d.face_pixels, d.face_samples = { label }, {}, 0
+  d.mcmc, d.samples = set, set.chains * set.keep
+  local m = core.packet_new(d)
+  local done = work(started, chains.run(m, set, model, plan, o.quiet))
+  return result.walked(packet, o, m, chains.diagnose(m, set), label, done)
+end
+
+-- What "auto" gives, for a label that was sampled plainly.
+local function better(packet, o, model, plan, plain)
+  if plain.status ~= "unreliable" and plain.ess >= EVEN * plain.samples then return plain end
+  local walked = walk(packet, o, model, plan, plain.label)
+  return result.choose(plain, walked)
+end
+
+local function measure(packet, o, model, plan)
+  local list = {}
+  if o.sampler ~= "mcmc" then list = sample(packet, o, model, plan) end
+  if o.sampler == "plain" then return list end
+  for place, label in ipairs(packet.labels) do
+    list[place] = list[place] and better(packet, o, model, plan, list[place])
+      or walk(packet, o, model, plan, label)
+  end
+  return list
+end
+
 return function(packet, opts)
   local o = read(packet, opts)
-  local model = packet.model
+  local model, plan = packet.model, nil
   if packet.loss == "value" then model = as_logits(model) end
-  local m, started = open(packet, o), core.clock()
   local shape = { 1 }
   for i, size in ipairs(packet.shape) do shape[i + 1] = size end
-  local plan
-  local forwards, backwards = mode.in_eval(model, function()
+  local list = mode.in_eval(model, function()
     plan = plans.try(model, core.new(shape, 0.5, packet.dtype, "packet"))
-    return run(packet, o, model, plan and plan:checked(), m)
+    return measure(packet, o, model, plan and plan:checked())
   end)
   if plan and plan ~= model then plan:release() end
-  local work = { forwards = forwards, backwards = backwards, seconds = core.clock() - started }
-  local list = {}
-  for place, label in ipairs(packet.labels) do
-    list[place] = result.new(packet, o, m, place, label, work)
-  end
   return #list == 1 and list[1] or list
 end

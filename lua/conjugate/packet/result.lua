@@ -15,6 +15,13 @@
 -- parts of sum g^2, `loss_part`, `cross_part`, `window_part`, and `rms_gradient` = sqrt(beta
 -- loss_part), the root mean square of |grad l|. Errors by the jackknife over 32 batches.
 --
+-- `sampler` is "plain", or "mala" or "hmc" for points of rho itself. Then `chains` holds the settings
+-- and diagnostics (`conjugate.packet.chains`), `ess` is the least over the pixels and log rho, and
+-- standard errors come from the spread of 32 groups of chains. Chains do not tell beta: `beta` is
+-- there only when points of the reference were measured too (`plain`, with the sampler "auto") and
+-- not refused. On a box they do not ask for faces either: B is of the volume, and without a second
+-- B there is no verdict.
+--
 -- A verdict is "holds" when slack = P - bound is above -q standard errors, q the normal quantile
 -- for all pixels together (Bonferroni, 5 %), "violated" below, and "undecided" when the error is no
 -- number.
@@ -29,16 +36,36 @@ Result.__index = Result
 
 -- Gates of the weights: { reason, refuse } tests.
 local MOST_SHARE, MOST_K, LEAST_ESS, FEW_ESS, FAR = 0.1, 0.7, 100, 1000, 3
+-- Gates of chains. From a Pareto shape of 1/2 on, what g^2 is a mean of has no variance.
+local MOST_RHAT, FINE_RHAT, LEAST_CHAIN_ESS, MOST_TAIL = 1.05, 1.01, 400, 0.5
 
-local function refusals(r)
+-- A list, and a function that adds a text to it where a condition holds.
+local function reasons()
   local list = {}
-  local function refuse(condition, text, ...)
+  return list, function(condition, text, ...)
     if condition then list[#list + 1] = text:format(...) end
   end
+end
+
+local function refusals(r)
+  local list, refuse = reasons()
   refuse(r.beta <= 0 or r.beta ~= r.beta, "the loss is zero at every sample")
   refuse(r.ess < LEAST_ESS, "effective sample size %.1f, below %d", r.ess, LEAST_ESS)
   refuse(r.largest > MOST_SHARE, "one sample has %.1f %% of the weight", 100 * r.largest)
   refuse(r.k > MOST_K, "the weights' tail is heavy: Pareto k = %.2f, above %.1f", r.k, MOST_K)
+  return list
+end
+
+local function chain_refusals(c)
+  local list, refuse = reasons()
+  refuse(c.lost > 0, "%d of %d chains found no point with a loss above zero", c.lost, c.chains)
+  refuse(not (c.rhat <= MOST_RHAT), "the chains disagree: R-hat %.3f, above %.2f", c.rhat,
+    MOST_RHAT)
+  refuse(not (c.ess >= LEAST_CHAIN_ESS), "effective sample size %.1f of the chains, below %d",
+    c.ess, LEAST_CHAIN_ESS)
+  refuse(c.tail_k > MOST_TAIL,
+    "|grad log l|^2 is heavy-tailed (Pareto k = %.2f, above %.1f): g has no standard error",
+    c.tail_k, MOST_TAIL)
   return list
 end
 
@@ -114,16 +141,16 @@ local function warnings(r, part)
   return list
 end
 
-local function fill(r, m, place)
+local function fill(r, m, place, face_pixels)
   local names = core.packet_quantities()
   local values, errors = core.packet_estimates(m, place, false)
   local all = columns(values, errors, names)
   r.values, r.errors, r.totals = all.values, all.errors, core.packet_totals(m, place)
   local judged = all
-  if #r.options.face_pixels > 0 then
+  if #face_pixels > 0 then
     values, errors = core.packet_estimates(m, place, true)
     r.faces = columns(values, errors, names)
-    r.faces.pixels, r.faces.samples = r.options.face_pixels, r.options.faces
+    r.faces.pixels, r.faces.samples = face_pixels, r.options.faces
     judged = r.faces
   end
   if judged.values.B_face then
@@ -133,7 +160,22 @@ local function fill(r, m, place)
   end
 end
 
---- Makes the result of one label.
+-- What every result says; values and a status are still to come.
+local function start(packet, o, label, work)
+  return setmetatable({
+    label = label, loss = packet.loss, reference = packet.reference, shape = packet.shape,
+    tau = packet.reference ~= "box" and packet.tau or nil, clip = packet.clip, seed = o.seed,
+    options = o, reasons = {}, forwards = work.forwards, backwards = work.backwards,
+    seconds = work.seconds,
+  }, Result)
+end
+
+local function refuse_for(r, refused)
+  r.status, r.reasons = "unreliable", refused
+  return r
+end
+
+--- Makes the result of one label, from points of the reference.
 -- @tparam table packet the packet
 -- @tparam table o options of the measurement
 -- @param m the measurement
@@ -144,21 +186,56 @@ end
 function M.new(packet, o, m, place, label, work)
   local even = core.packet_evenness(m, place)
   local values, errors = core.packet_estimates(m, place, false)
-  local r = setmetatable({
-    label = label, loss = packet.loss, reference = packet.reference, shape = packet.shape,
-    tau = packet.reference ~= "box" and packet.tau or nil, clip = packet.clip,
-    samples = even.samples, ess = even.ess, largest = even.largest, k = even.k, seed = o.seed,
-    beta = values:get(1, 1), beta_error = errors:get(1, 1), options = o, reasons = {},
-    forwards = work.forwards, backwards = work.backwards, seconds = work.seconds,
-  }, Result)
+  local r = start(packet, o, label, work)
+  r.sampler, r.samples, r.ess, r.largest, r.k = "plain", even.samples, even.ess, even.largest, even.k
+  r.beta, r.beta_error = values:get(1, 1), errors:get(1, 1)
   local refused = refusals(r)
-  if #refused > 0 then
-    r.status, r.reasons = "unreliable", refused
-    return r
-  end
-  fill(r, m, place)
+  if #refused > 0 then return refuse_for(r, refused) end
+  fill(r, m, place, o.face_pixels)
   r.status = #r.reasons > 0 and "warn" or "ok"
   return r
+end
+
+--- Makes the result of one label, from points of rho.
+-- @tparam table packet the packet
+-- @tparam table o options of the measurement
+-- @param m the measurement
+-- @tparam table c what the chains say of themselves
+-- @tparam integer label from 0
+-- @tparam table work forwards, backwards, seconds
+-- @treturn table see above
+function M.walked(packet, o, m, c, label, work)
+  local r = start(packet, o, label, work)
+  r.sampler, r.chains, r.samples, r.ess = c.method, c, c.chains * c.keep, c.ess
+  local refused = chain_refusals(c)
+  if #refused > 0 then return refuse_for(r, refused) end
+  fill(r, m, 1, {})
+  r.values.beta, r.errors.beta, r.totals.rms_gradient = nil, nil, nil
+  if c.rhat > FINE_RHAT then
+    r.reasons[#r.reasons + 1] = ("R-hat %.3f, above %.2f"):format(c.rhat, FINE_RHAT)
+  end
+  r.status = #r.reasons > 0 and "warn" or "ok"
+  return r
+end
+
+--- The better of two results of one label: that of the chains, with beta of the plain one, unless
+-- only the plain one was not refused.
+-- @tparam table plain from points of the reference
+-- @tparam table walked from chains
+-- @treturn table one of them; of the chains, with `plain` = the other
+function M.choose(plain, walked)
+  if walked.status == "unreliable" and plain.status ~= "unreliable" then
+    plain.status = "warn"
+    for _, reason in ipairs(walked.reasons) do
+      plain.reasons[#plain.reasons + 1] = walked.sampler .. ": " .. reason
+    end
+    return plain
+  end
+  walked.plain = plain
+  if plain.status ~= "unreliable" then
+    walked.beta, walked.beta_error = plain.beta, plain.beta_error
+  end
+  return walked
 end
 
 local function spread(v)
@@ -173,13 +250,23 @@ end
 local shown = { "sigma_x", "g", "c", "sigma_p", "B", "B_face", "bound", "P", "U", "slack",
   "tightness" }
 
+-- How the points were drawn, and how good they are.
+local function origin(r)
+  local beta = r.beta and (", beta %.6g +- %.2g"):format(r.beta, r.beta_error) or ""
+  local c = r.chains
+  if not c then
+    return ("N %d, ESS %.0f (%.1f %%), largest share %.2g, Pareto k %.2f%s"):format(r.samples,
+      r.ess, 100 * r.ess / r.samples, r.largest, r.k, beta)
+  end
+  return ("%s: %d chains of %d + %d steps, acceptance %.2f, step %.3g, R-hat %.3f, ESS %.0f%s")
+    :format(r.sampler, c.chains, c.burn, c.keep, c.acceptance, c.eps, c.rhat, r.ess, beta)
+end
+
 function Result:__tostring()
   local lines = {
     ("packet of %s, label %d, reference %s: %s"):format(self.loss, self.label, self.reference,
       self.status),
-    ("N %d, ESS %.0f (%.1f %%), largest share %.2g, Pareto k %.2f, beta %.6g +- %.2g"):format(
-      self.samples, self.ess, 100 * self.ess / self.samples, self.largest, self.k, self.beta,
-      self.beta_error),
+    origin(self),
   }
   for _, reason in ipairs(self.reasons) do lines[#lines + 1] = self.status .. ": " .. reason end
   if self.status == "unreliable" then return table.concat(lines, "\n") end
@@ -197,8 +284,8 @@ function Result:__tostring()
   local t = self.totals
   lines[#lines + 1] = ("all pixels: sigma_x %.6g, sigma_p %.6g +- %.2g, P %.6g +- %.2g, bound %.4g")
     :format(t.sigma_x[1], t.sigma_p[1], t.sigma_p[2], t.P[1], t.P[2], t.bound[1])
-  lines[#lines + 1] = ("loss part of sum g^2 %.4g +- %.2g, rms gradient %.4g"):format(
-    t.loss_part[1], t.loss_part[2], t.rms_gradient[1])
+  lines[#lines + 1] = ("loss part of sum g^2 %.4g +- %.2g"):format(t.loss_part[1], t.loss_part[2])
+    .. (t.rms_gradient and (", rms gradient %.4g"):format(t.rms_gradient[1]) or "")
   if self.counts then
     lines[#lines + 1] = ("sigma_x sigma_p >= |1 - B| / 2: holds for %d pixels, violated for %d, "
       .. "undecided for %d"):format(self.counts.holds, self.counts.violated,
@@ -217,15 +304,23 @@ local function plain(part)
   return out
 end
 
+local function chain_record(c)
+  if not c then return nil end
+  local out = {}
+  for key, value in pairs(c) do out[key] = core.is_tensor(value) and value:table() or value end
+  return out
+end
+
 --- The result as a table of numbers, strings and lists, for JSON.
 -- @treturn table
 function Result:record()
   local out = {}
-  for _, key in ipairs { "label", "loss", "reference", "shape", "tau", "clip", "samples", "ess",
+  for _, key in ipairs { "label", "loss", "reference", "shape", "tau", "clip", "sampler", "samples", "ess",
     "largest", "k", "totals", "seed", "beta", "beta_error", "status", "reasons", "counts",
     "z_B_gap", "z_c_gap", "forwards", "backwards" } do
     out[key] = self[key]
   end
+  out.chains = chain_record(self.chains)
   if self.values then out.pixels = plain(self) end
   if self.faces then
     out.faces = plain(self.faces)
