@@ -2,11 +2,11 @@
 --
 -- The table `mcmc` of `packet:measure` takes
 --
--- - `method`: "mala" (default), or "hmc", Hamiltonian Monte Carlo of 1 to `leaps` (20) leapfrog steps a
---   step, at random
+-- - `method`: "mala" (default), or "hmc", Hamiltonian Monte Carlo of 1 to `leaps` (20) leapfrog
+--   steps a step, at random
 -- - `chains` (64): a multiple of 32; they walk side by side
--- - `burn`: steps in which the step size is adapted (as many as are kept, at least 300); each chain
---   then keeps samples / chains steps
+-- - `keep`: steps of each chain that are measured (samples / chains), made even
+-- - `burn`: steps before them, in which the step size is adapted (as many, at least 300)
 -- - `acceptance`: the share of accepted steps that is aimed at (0.57 for MALA, 0.65 for HMC)
 -- - `defence` (0.1): against zeros of the loss, where |grad log l|^2 has no variance. Above the
 --   limit that so many of the samples exceed, points are drawn from |grad l|^2 nu instead of l^2 nu
@@ -24,6 +24,7 @@ local M = {}
 local OPTIONS = {
   method = "mala",
   chains = { "integer", 64 },
+  keep = { "integer" },
   burn = { "integer" },
   leaps = { "integer", 20 },
   acceptance = { "number" },
@@ -34,8 +35,8 @@ local LEAST_BURN, SLICES = 300, 40 -- how often the bar moves
 
 --- Reads the options of chains.
 -- @tparam table|nil given see above
--- @tparam integer samples in all, rounded up to the same even number for every chain
--- @treturn table complete, with `keep` and, for MALA, one leap
+-- @tparam integer samples in all, unless `keep` is given
+-- @treturn table complete; for MALA, one leap
 -- @raise wrong options
 function M.read(given, samples)
   local o = check.options("packet", given, OPTIONS)
@@ -44,7 +45,8 @@ function M.read(given, samples)
   if o.chains % 32 ~= 0 then
     check.fail("packet", "expected a multiple of 32 for chains, got %d", o.chains)
   end
-  o.keep = math.max(2 * math.ceil(samples / (2 * o.chains)), 4)
+  local keep = check.integer("packet", "keep", o.keep or math.ceil(samples / o.chains), 1, 2 ^ 30)
+  o.keep = math.max(2 * math.ceil(keep / 2), 4)
   o.burn = check.integer("packet", "burn", o.burn or math.max(o.keep, LEAST_BURN), 10, 2 ^ 30)
   o.leaps = o.method == "mala" and 1 or check.integer("packet", "leaps", o.leaps, 1, 10000)
   o.acceptance = check.number("packet", "acceptance",
@@ -83,14 +85,15 @@ end
 -- @tparam table set from `read`
 -- @treturn table the settings, and `acceptance` (that was reached), `aim`, `eps` (the step size, in
 --   logits of pixels or units of tau), `rhat` (the largest) and `ess` (the least) over pixels and
---   log rho, `pixel_rhat` and `pixel_ess` (float64 [M]), `rho_rhat`, `rho_ess`, `lost` (chains that
---   never found a point with l > 0), `tail_k` (Pareto shape of |grad log l|^2, which g^2 is a mean
---   of)
+--   log rho, `pixel_rhat` and `pixel_ess` (float64 [M]), `rho_rhat`, `rho_ess`, `lost` (chains
+--   that never found a point with l > 0), `tail_k` (Pareto shape of |grad log l|^2, weighted: what
+--   g^2 is a mean of)
 function M.diagnose(m, set)
   local c, tail = core.packet_chains(m), core.packet_evenness(m, 1)
   return {
-    method = set.method, chains = set.chains, burn = set.burn, keep = set.keep, leaps = set.leaps,
-    defence = set.defence, aim = set.acceptance, acceptance = c.acceptance, eps = c.eps, lost = c.dead,
+    method = set.method, chains = set.chains, burn = set.burn, keep = set.keep,
+    leaps = set.leaps, defence = set.defence, aim = set.acceptance, acceptance = c.acceptance,
+    eps = c.eps, lost = c.dead,
     pixel_rhat = c.rhat, pixel_ess = c.ess, rho_rhat = c.rho_rhat, rho_ess = c.rho_ess,
     rhat = math.max(most(c.rhat), c.rho_rhat), ess = math.min(-most(-c.ess), c.rho_ess),
     tail_k = tail.k,
