@@ -19,13 +19,19 @@
 -- - `Sigma`, `G` (centred), `C`, `B_faces`: matrices; `eigenvalues` of G - C Sigma^-1 C', in rising
 --   order, which are never negative
 -- - `errors`: the same, errors
--- - `points` looked at, `panels`, `converged` (the tolerance was reached)
+-- - `points` looked at, `panels`, `converged` (the tolerance was reached), `tolerance`
+-- - `status`: "ok", "warn" (the tolerance was not reached) or "unreliable" (edge and volume differ
+--   by more than the errors allow), with `reasons`
+-- - `verdicts`: for each axis whether `sigma_x sigma_p >= |1 - B| / 2`, B of the faces: "holds",
+--   "violated" or, where the status is "unreliable", "undecided"
 --
+-- print shows it; `write(path)` stores it as JSON.
 -- @module conjugate.packet.quadrature
 -- @source the documentation's chapter on packets
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
+local files = require "conjugate.run.files"
 
 local M = {}
 
@@ -39,8 +45,8 @@ local order = {
 
 function Result:__tostring()
   local lines = {
-    ("packet on %s, %d points%s"):format(#self.axes == 1 and "a line" or "a plane", self.points,
-      self.converged and "" or ", TOLERANCE NOT REACHED"),
+    ("packet on %s, %d points: %s"):format(#self.axes == 1 and "a line" or "a plane", self.points,
+      self.status),
     ("%-10s %20.13g +- %.1e"):format("beta", self.beta, self.errors.beta),
     ("%-10s %20.13g +- %.1e"):format("ess", self.ess, self.errors.ess),
   }
@@ -51,7 +57,69 @@ function Result:__tostring()
     end
     lines[#lines + 1] = line
   end
+  for _, reason in ipairs(self.reasons) do lines[#lines + 1] = self.status .. ": " .. reason end
+  lines[#lines + 1] = "sigma_x sigma_p >= |1 - B| / 2: " .. table.concat(self.verdicts, ", ")
   return table.concat(lines, "\n")
+end
+
+--- The result as a table of numbers, strings and lists, for JSON.
+-- @treturn table
+function Result:record()
+  local out = { errors = {} }
+  for _, name in ipairs {
+    "beta", "ess", "axes", "Sigma", "G", "C", "B_faces", "eigenvalues",
+  } do
+    out[name], out.errors[name] = self[name], self.errors[name]
+  end
+  for _, name in ipairs {
+    "points", "panels", "converged", "tolerance", "status", "reasons", "verdicts",
+  } do
+    out[name] = self[name]
+  end
+  return out
+end
+
+--- Writes the result as JSON.
+-- @tparam string path
+-- @treturn boolean true, or nil and a message
+function Result:write(path)
+  check.string("write", "path", path)
+  return files.write_json(path, self:record())
+end
+
+-- --- judging ------------------------------------------------------------------------------------
+
+-- Errors are differences between two rules, not standard deviations: three of them are far.
+local FAR, ROUNDING = 3, 1e-12
+
+-- Differences of the edge and the volume beyond errors, where integrals are only as good as the
+-- tolerance says.
+local function check_edges(r)
+  for i, axis in ipairs(r.axes) do
+    local e = r.errors.axes[i]
+    for name, scale in pairs { B_gap = 1, c_gap = axis.g } do
+      local limit = FAR * e[name] + (10 * r.tolerance + ROUNDING) * scale
+      if math.abs(axis[name]) > limit then
+        r.status = "unreliable"
+        r.reasons[#r.reasons + 1] = ("%s of axis %d is %.1e, limit %.1e: a wrong gradient, or a "
+          .. "loss that jumps"):format(name, i, axis[name], limit)
+      end
+    end
+  end
+  table.sort(r.reasons)
+end
+
+local function judge(r)
+  r.status, r.reasons, r.verdicts = "ok", {}, {}
+  check_edges(r)
+  if r.status == "ok" and not r.converged then
+    r.status, r.reasons = "warn", { ("tolerance %.1e not reached"):format(r.tolerance) }
+  end
+  for i, axis in ipairs(r.axes) do
+    local limit = FAR * r.errors.axes[i].slack + ROUNDING * (1 + axis.P)
+    r.verdicts[i] = r.status == "unreliable" and "undecided"
+      or axis.slack > -limit and "holds" or "violated"
+  end
 end
 
 -- Moves B, the matrix, out of the way of B, the number of an axis; gives a line its numbers.
@@ -98,6 +166,8 @@ function M.measure(look, low, high, o)
   local result = flatten(values)
   result.errors = flatten(errors)
   result.points, result.panels, result.converged = points, panels, converged
+  result.tolerance = o.tolerance
+  judge(result)
   return setmetatable(result, Result)
 end
 

@@ -2,6 +2,8 @@
 local assert = require "luassert"
 local cj = require "conjugate"
 local core = require "conjugate.core"
+local folder = require "support.folder"
+local json = require "conjugate.run.json"
 local misuse = require "support.misuse"
 local near = require "support.near"
 local starve = require "support.starve"
@@ -57,7 +59,8 @@ describe("quadrature on a line", function()
   it("says so when it runs out of points", function()
     local r = line(function(t) return (-t + 1 / 3):relu() end, 0, 1, { points = 200 })
     assert.is_false(r.converged)
-    assert.is_truthy(tostring(r):find("NOT REACHED", 1, true))
+    assert.equal("warn", r.status)
+    assert.is_truthy(tostring(r):find("tolerance 1.0e-12 not reached", 1, true))
     near(0.75, r.B, r.errors.B)
   end)
 
@@ -79,6 +82,28 @@ describe("quadrature on a line", function()
     local r = line(wrong)
     assert.is_true(math.abs(r.B_gap) > 1e-5 and math.abs(r.B_gap) > 1e6 * r.errors.B_gap)
     assert.is_true(math.abs(r.c_gap) > 1e-4)
+    assert.equal("unreliable", r.status)
+    assert.equal(2, #r.reasons)
+    assert.same({ "undecided" }, r.verdicts)
+    assert.is_truthy(tostring(r):find("a wrong gradient", 1, true))
+  end)
+
+  it("notices a loss that jumps, which no gradient tells", function()
+    local r = line(function(t) return t:lt(0.3):to "float64" + 1 end)
+    assert.equal("unreliable", r.status)
+  end)
+
+  it("says of every good packet that the relation holds, and writes it down", function()
+    local r = line(ce)
+    assert.equal("ok", r.status)
+    assert.same({ "holds" }, r.verdicts)
+    local dir = folder.make()
+    assert.is_true(r:write(dir .. "/r.json"))
+    local back = assert(json.decode(assert(io.open(dir .. "/r.json")):read "*a"))
+    folder.remove(dir)
+    assert.equal(r.sigma_p, back.axes[1].sigma_p)
+    assert.equal(r.errors.sigma_p, back.errors.axes[1].sigma_p)
+    assert.equal("ok", back.status)
   end)
 
   it("does not change with the scale of the loss", function()
