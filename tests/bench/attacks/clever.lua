@@ -1,16 +1,16 @@
--- CLEVER scores of ours, then the points they were sampled at: rivals_clever.py reads both.
+-- CLEVER scores of ours, then the points they were sampled at: clever_oracle.py reads both.
 --
---     luajit clever.lua MODEL.safetensors IMAGES BATCHES SAMPLES SEED NORM RADIUS
+--     luajit clever.lua MODEL.safetensors IMAGES BATCHES SAMPLES SEED NORM RADIUS UNBOUNDED
 --
 -- A line of JSON, then for each image BATCHES * SAMPLES * 784 floats.
 local cj = require "conjugate"
 local checkpoint = require "conjugate.run.checkpoint"
 local json = require "conjugate.run.json"
 
-local model, images, batches, samples, seed, norm, radius = unpack(arg)
+local model, images, batches, samples, seed, norm, radius, unbounded = unpack(arg)
 local o = {
   batches = tonumber(batches), samples = tonumber(samples), seed = tonumber(seed),
-  norm = norm, radius = tonumber(radius), quiet = true,
+  norm = norm, radius = tonumber(radius), unbounded = unbounded, quiet = true,
 }
 local net = assert(checkpoint.load(model))
 local _, test = assert(cj.data.load "mnist")

@@ -3,12 +3,14 @@
 
     python3 clever_oracle.py MODEL.safetensors IMAGES.idx LABELS.idx OUT.json
                              [--n 100] [--batches 10] [--samples 256] [--seed 1]
-                             [--norm l2] [--radius 5]
+                             [--norm l2] [--radius 5] [--unbounded max]
 
 clever.lua gives our scores and the points they were sampled at. Here the gradients at these points
 come from autograd in float64; the reverse Weibull distribution's end is found by scipy: Brent's
 method for the shape (at least 1), a grid and bounded minimisation for the location, whose distance
-from the largest of the maxima is 1e-6 to 1e3 times their range.
+from the largest of the maxima is 1e-6 to 1e3 times their range. Where the likelihood rises up to
+the end of that grid there is no end to be found: then it is the largest maximum, or, with
+--unbounded location, the end of the grid.
 """
 
 import argparse
@@ -45,8 +47,8 @@ def shape_of(t):
     return optimize.brentq(slope, 1, high, xtol=1e-12, rtol=1e-14)
 
 
-def end_of(maxima):
-    """The end of the distribution; the largest maximum when the fit is degenerate."""
+def end_of(maxima, unbounded):
+    """The end of the distribution; the largest maximum when it cannot be found."""
     most, spread = maxima.max(), np.ptp(maxima)
     if spread < 1e-12 * most:
         return most, True
@@ -71,6 +73,8 @@ def end_of(maxima):
     c, b, t = fit(u)
     if stats.kstest(t, stats.weibull_min(c, scale=b).cdf).pvalue < 0.001:
         return most, True
+    if unbounded == "max" and math.exp(u) > 0.999e3:
+        return most, True
     return most + spread * math.exp(u), False
 
 
@@ -92,9 +96,9 @@ def score(net, x0, points, label, o):
     z = net(x0[None].double())[0]
     found = {}
     for k in (k for k in range(len(z)) if k != label):
-        end, degenerate = end_of(maxima[:, k])
+        end, flagged = end_of(maxima[:, k], o.unbounded)
         margin = (z[label] - z[k]).item()
-        found[k] = min(margin / end, o.radius), degenerate, margin / maxima[:, k].max()
+        found[k] = min(margin / end, o.radius), flagged, margin / maxima[:, k].max()
     return found
 
 
@@ -106,6 +110,7 @@ def options():
         parser.add_argument(name, type=int, default=value)
     parser.add_argument("--norm", default="l2", choices=list(DUAL))
     parser.add_argument("--radius", type=float, default=5)
+    parser.add_argument("--unbounded", default="max", choices=["max", "location"])
     return parser.parse_args()
 
 
@@ -114,7 +119,8 @@ def main():
     torch.set_num_threads(1)
     net = rivals.read_model(o.model, torch.float64)
     x, _ = rivals.read_samples(o.images, o.labels, o.n)
-    numbers = [str(v) for v in (o.n, o.batches, o.samples, o.seed, o.norm, o.radius)]
+    numbers = [str(v) for v in (o.n, o.batches, o.samples, o.seed, o.norm, o.radius,
+                                  o.unbounded)]
     command = ["luajit", os.path.join(HERE, "clever.lua"), o.model, *numbers]
     worst, scores, off, alike, began = 0, [], [], 0, time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as ours:
@@ -133,7 +139,8 @@ def main():
             alike += min(s[2] for s in theirs.values()) / best > 1.01
     result = {
         "n": o.n, "used": len(scores), "batches": o.batches, "samples": o.samples,
-        "seed": o.seed, "norm": o.norm, "radius": o.radius, "scores_ours_theirs": scores,
+        "seed": o.seed, "norm": o.norm, "radius": o.radius, "unbounded": o.unbounded,
+        "scores_ours_theirs": scores,
         "mean_ours": float(np.mean([s[0] for s in scores])),
         "mean_theirs": float(np.mean([s[1] for s in scores])),
         "largest_difference": worst, "largest_difference_of_a_class": max(off),
