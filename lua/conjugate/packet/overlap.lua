@@ -262,7 +262,10 @@ end
 
 -- --- pictures -----------------------------------------------------------------------------------
 
--- How many momenta around 0 to show of an axis: all but a thousandth of each packet is there.
+-- A packet that is cut off has long tails in p; this share of them is not drawn.
+local TAILS = 0.02
+
+-- How many momenta around 0 to show of an axis.
 local function shown(self, axis)
   local p = self.p[axis]
   local size, most = p:size(1), 2
@@ -271,7 +274,7 @@ local function shown(self, axis)
     if #self.x == 2 then density = density:sum(3 - axis) end
     local list = (density / density:sum()):table()
     local outside, cut = 0, 0
-    while outside < 1e-3 do
+    while outside < TAILS do
       cut = cut + 1
       outside = outside + list[cut] + list[size + 1 - cut]
     end
