@@ -12,7 +12,7 @@
 
 static const double FORGET = 0.05; /* the limit is a running mean over some 20 steps */
 
-enum { STRIP = 64 };
+enum { STRIP = 64, SMALL = 4096 };
 
 /* One call of cj_mcmc_run. */
 typedef struct walk {
@@ -20,7 +20,17 @@ typedef struct walk {
   const cj_packet *p;
   cj_oracle *o;
   cj_packet_sums *s;
+  const cj_places *from; /* where a leap begins */
 } walk;
+
+/* Calls task for 0 .. pieces - 1; by one thread where there is too little to do for more. */
+static void each(walk *w, int64_t pieces, cj_task task) {
+  if (w->m->set.chains * w->p->reference.n > SMALL) {
+    cj_parallel(pieces, task, w);
+    return;
+  }
+  for (int64_t k = 0; k < pieces; k++) task(w, k);
+}
 
 /* --- memory ------------------------------------------------------------------------------------
  */
@@ -181,7 +191,8 @@ static void chart_out(const walk *w, cj_places *at, int64_t c) {
 /* About d log q / dy, pixel i of chain c: what drives the walk need not be exact, only what
  * accepts. Where the defence holds, q = |grad l|^2 nu has no slope along the pixel that makes l
  * vanish, and that of l^2 nu along the others; no longer than where it begins to hold. */
-static double force(const walk *w, const cj_places *at, int64_t c, int64_t i, double most) {
+static double force(const walk *w, const cj_places *at, int64_t c, int64_t i, double most,
+                    bool flat) {
   const cj_reference *r = &w->p->reference;
   const int64_t k = c * r->n + i;
   double h = get_element(r->dtype, at->h, k);
@@ -189,7 +200,7 @@ static double force(const walk *w, const cj_places *at, int64_t c, int64_t i, do
     h *= 1 - h * h / at->steep[c];
     if (at->blunt[c] > most) h *= sqrt(most / at->blunt[c]);
   }
-  const double score = cj_reference_flat(r) ? 0 : get_element(r->dtype, at->score, k);
+  const double score = flat ? 0 : get_element(r->dtype, at->score, k);
   return (2 * h + score) * at->slope[k] + at->bend[k];
 }
 
@@ -241,7 +252,7 @@ static cj_status ask(walk *w) {
   if (status == CJ_OK) memcpy(at->h, h.data, (size_t)cj_numel(&h) * cj_dtype_bytes(h.dtype));
   cj_tensor_drop(&h);
   cj_logits_drop(&z);
-  if (status == CJ_OK) cj_parallel(w->m->set.chains, steep_task, w);
+  if (status == CJ_OK) each(w, w->m->set.chains, steep_task);
   return status;
 }
 
@@ -261,7 +272,10 @@ static cj_stream stream(const walk *w, const char *purpose, int64_t c) {
                         (uint64_t)(w->m->step * w->m->set.chains + c));
 }
 
-static void copy_place(const walk *w, cj_places *to, const cj_places *from, int64_t c) {
+/* Chain c moves on. */
+static void move_on(const walk *w, int64_t c) {
+  cj_places *to = &w->m->now;
+  const cj_places *from = &w->m->next;
   const size_t n = (size_t)w->p->reference.n, row = n * cj_dtype_bytes(w->p->reference.dtype);
   const size_t wide = n * sizeof(double), at = (size_t)c * n;
   memcpy(row_of(w->p, to->x.data, c), row_of(w->p, from->x.data, c), row);
@@ -284,8 +298,8 @@ static void begin_task(void *context, int64_t c) {
   const cj_stream momenta = stream(w, "packet.momentum", c);
   cj_stream_normals(&momenta, 0, n, m->momentum + c * n);
   m->energy[c] = kinetic(w, c);
-  copy_place(w, &m->next, &m->now, c);
   m->eps[c] = exp(m->log_eps);
+  memcpy(m->next.y + c * n, m->now.y + c * n, (size_t)n * sizeof(double));
   if (!dead(&m->now, c)) return;
   m->eps[c] = 0;
   m->near[c] = cj_reference_draw(&w->p->reference, m->step * m->set.chains + c,
@@ -293,24 +307,26 @@ static void begin_task(void *context, int64_t c) {
   chart_in(w, &m->next, c);
 }
 
-static void kick(const walk *w, int64_t c) {
+static void kick(const walk *w, const cj_places *at, int64_t c) {
   const int64_t n = w->p->reference.n;
   const double half = w->m->eps[c] / 2, most = limit(w->m);
+  const bool flat = cj_reference_flat(&w->p->reference);
   double *p = w->m->momentum + c * n;
-  for (int64_t i = 0; i < n; i++) p[i] += half * force(w, &w->m->next, c, i, most);
+  for (int64_t i = 0; i < n; i++) p[i] += half * force(w, at, c, i, most, flat);
 }
 
 static void leap_task(void *context, int64_t c) {
   const walk *w = context;
   const int64_t n = w->p->reference.n;
   cj_mcmc *m = w->m;
-  kick(w, c);
+  kick(w, w->from, c);
   for (int64_t i = 0; i < n; i++) m->next.y[c * n + i] += m->eps[c] * m->momentum[c * n + i];
   chart_out(w, &m->next, c);
 }
 
 static void kick_task(void *context, int64_t c) {
-  kick(context, c);
+  const walk *w = context;
+  kick(w, &w->m->next, c);
 }
 
 static void decide_task(void *context, int64_t c) {
@@ -324,7 +340,7 @@ static void decide_task(void *context, int64_t c) {
     chance = gain >= 0 ? 1 : gain < 0 ? exp(gain) : 0; /* 0 when it is no number */
   }
   m->chance[c] = chance;
-  if (cj_stream_uniform(&luck, 0) < chance) copy_place(w, &m->now, &m->next, c);
+  if (cj_stream_uniform(&luck, 0) < chance) move_on(w, c);
 }
 
 /* A random number of leaps, the same for all chains, so that no orbit closes time and again. */
@@ -332,13 +348,14 @@ static cj_status take_step(walk *w) {
   cj_mcmc *m = w->m;
   const cj_stream s = cj_stream_open(w->p->reference.seed, "packet.leaps", (uint64_t)m->step);
   const int64_t leaps = 1 + (int64_t)cj_stream_below(&s, 0, (uint64_t)m->set.leaps);
-  cj_parallel(m->set.chains, begin_task, w);
+  each(w, m->set.chains, begin_task);
   for (int64_t leap = 0; leap < leaps; leap++) {
-    cj_parallel(m->set.chains, leap_task, w);
+    w->from = leap == 0 ? &m->now : &m->next;
+    each(w, m->set.chains, leap_task);
     CJ_TRY(ask(w));
-    cj_parallel(m->set.chains, kick_task, w);
+    each(w, m->set.chains, kick_task);
   }
-  cj_parallel(m->set.chains, decide_task, w);
+  each(w, m->set.chains, decide_task);
   return cj_stop_requested() ? cj_fail(CJ_ESTOP, "interrupted") : CJ_OK;
 }
 
@@ -417,13 +434,13 @@ static void keep(walk *w) {
     w->m->accepted += rate;
     w->m->moved++;
   }
-  cj_parallel(CJ_BATCHES, add_task, w);
+  each(w, CJ_BATCHES, add_task);
   w->s->done += w->m->set.chains;
 }
 
 cj_status cj_mcmc_run(cj_mcmc *m, const cj_packet *p, cj_oracle *o, int64_t count,
                       cj_packet_sums *s) {
-  walk w = {m, p, o, s};
+  walk w = {.m = m, .p = p, .o = o, .s = s};
   const int64_t before[2] = {o->forwards, o->backwards}, all = m->set.burn + m->set.keep;
   cj_status status = CJ_OK;
   for (int64_t k = 0; k < count && m->step < all && status == CJ_OK; k++) {

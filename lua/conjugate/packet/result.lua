@@ -200,15 +200,27 @@ function M.new(packet, o, m, place, label, work)
   return r
 end
 
-local function chain_warnings(r)
-  local list, warn = reasons()
-  warn(r.chains.rhat > FINE_RHAT, "R-hat %.3f, above %.2f", r.chains.rhat, FINE_RHAT)
+-- Pixels where few samples carry g. Where there are some, no pixel's error is good enough to call
+-- the inequality violated.
+local function count_rough(r)
   local values, errors, rough = r.values.g:table(), r.errors.g:table(), 0
   for i, g in ipairs(values) do
     if errors[i] > ROUGH * g then rough = rough + 1 end
   end
+  if rough == 0 or not r.verdicts then return rough, #values end
+  for i, verdict in ipairs(r.verdicts) do
+    if verdict == "violated" then r.verdicts[i] = "undecided" end
+  end
+  r.counts.undecided, r.counts.violated = r.counts.undecided + r.counts.violated, 0
+  return rough, #values
+end
+
+local function chain_warnings(r)
+  local list, warn = reasons()
+  local rough, pixels = count_rough(r)
+  warn(r.chains.rhat > FINE_RHAT, "R-hat %.3f, above %.2f", r.chains.rhat, FINE_RHAT)
   warn(rough > 0, "few samples carry g at %d of %d pixels: their errors, above %g %%, are rough",
-    rough, #values, 100 * ROUGH)
+    rough, pixels, 100 * ROUGH)
   return list
 end
 

@@ -124,6 +124,22 @@ describe("chains", function()
     check_errors(r, { sigma_x = 1e-3, sigma_p = 1e-3, P = 1e-5 }) -- directly: some 5e-3
   end)
 
+  it("find the one direction that matters among 64", function()
+    -- ce along u = (1, ..., 1) / 8: rho is the window but for that direction, whose truth is known
+    local p = window(function(x) return (1 + (-40 * (x:sum(2) / 8 + 0.2)):exp()):log() end, 64, 0.1)
+    local r = p:measure { sampler = "auto", samples = 12800, seed = 2, quiet = true,
+      mcmc = { method = "hmc", burn = 100, leaps = 5 } }
+    assert.is_true(r.plain.ess < 0.05 * r.plain.samples)
+    local sigma_x = math.sqrt((63 * 0.1 ^ 2 + .0538186090954 ^ 2) / 64)
+    local sigma_p = math.sqrt((63 * 5 ^ 2 + 9.68172116508 ^ 2) / 64)
+    check_truth(r, { sigma_x = { sigma_x, sigma_x }, sigma_p = { sigma_p, sigma_p },
+      P = { sigma_x * sigma_p, sigma_x * sigma_p } })
+    check_errors(r, { P = 1e-3 })
+    local t = r.totals
+    holds(64 * sigma_x * sigma_p, t.P[1], t.P[2], "P of all")
+    assert.equal(64, r.counts.holds)
+  end)
+
   it("sample around images", function()
     local p = cj.packet {
       model = function(x) return (1 + (-2 * x):exp()):log():sum(2) end, loss = "value",
@@ -261,6 +277,30 @@ describe("gates of chains", function()
     local auto = p:measure { samples = 2000, seed = 2, sampler = "auto", quiet = true }
     assert.equal("plain", auto.sampler)
     assert.equal(plain.values.P:get(1), auto.values.P:get(1))
+  end)
+end)
+
+describe("results of chains", function()
+  local p = window(function(x) return (1 + (-40 * (x + 0.2)):exp()):log():sum(2) end, 1, 0.1)
+
+  it("give way to plain ones that were not refused", function()
+    local r = p:measure { sampler = "auto", samples = 20000, seed = 3, quiet = true,
+      mcmc = { burn = 10, keep = 4 } }
+    assert.equal("plain", r.sampler)
+    assert.equal("warn", r.status)
+    assert.matches("mala: the chains disagree", table.concat(r.reasons, "\n"))
+  end)
+
+  it("can be written down", function()
+    local r = walk(p, 20000)
+    local record = r:record()
+    assert.equal("mala", record.sampler)
+    assert.equal(64, record.chains.chains)
+    assert.equal(r.chains.pixel_rhat:get(1), record.chains.pixel_rhat[1])
+    assert.is_nil(record.beta)
+    assert.is_nil(record.pixels.beta)
+    assert.matches("64 chains of 314 %+ 314 steps", tostring(r))
+    assert.is_nil(tostring(r):find("beta", 1, true))
   end)
 end)
 
