@@ -27,7 +27,7 @@ Packet.__index = Packet
 M.losses = { "ce", "ce_clip", "err", "tanh_ce", "brier", "mse", "amp", "value" }
 
 --- Names of the references: "box" (uniform on [low, high]^M), "window" (normal around one image),
--- "data" (the same around every image of a set).
+-- "data" (the same around every image of a set). A line or plane is a reference, too.
 M.references = { "box", "window", "data" }
 
 local OPTIONS = {
@@ -36,7 +36,7 @@ local OPTIONS = {
   labels = { "table" },
   loss = "ce",
   clip = { "number", 10 },
-  reference = "box",
+  reference = { "string|table", "box" },
   low = 0,
   high = 1,
   tau = 0.1,
@@ -77,6 +77,19 @@ local function read_centres(o)
   return centres:contiguous(), o.shape or sizes
 end
 
+-- A packet on a line or plane.
+local function on_slice(o)
+  if not M.slices.is_slice(o.reference) then
+    check.fail("packet", "expected a name, a line or a plane for reference, got %s",
+      check.describe(o.reference))
+  end
+  if o.field then check.fail("packet", "expected no field on a line or plane") end
+  o.slice, o.reference = o.reference, o.reference.kind
+  o.labels, o.shape, o.dtype = read_labels(o), o.slice.shape, o.slice.dtype
+  o.pixels = o.slice.x0:numel()
+  return setmetatable(o, Packet)
+end
+
 --- Makes a packet (one for each label; they share points and passes).
 -- @function packet
 -- @tparam table opts
@@ -86,7 +99,8 @@ end
 -- - `label` or `labels`: classes from 0
 -- - `loss`: see `losses`; `clip` (10): C of "ce_clip"
 -- - `reference`: "box" (`low` 0, `high` 1, `shape` = sizes of one sample), "window" (`centre`: one
---   image, `tau` in pixel units) or "data" (`data`: images [n, ...] or a data set, `tau`)
+--   image, `tau` in pixel units) or "data" (`data`: images [n, ...] or a data set, `tau`); or a
+--   line or plane of `conjugate.packet.slices`, on which packets are measured by quadrature
 -- - `field`: a conjugate, its name, or a function (x, l, g, label) -> l a(x), like x, measured as
 --   an operator beside the pixels: its standard deviation, and covariance with each pixel
 -- - `dtype` ("float32"): of the points of a box
@@ -95,6 +109,7 @@ end
 local function make(_, opts)
   local o = check.options("packet", opts, OPTIONS)
   check.one_of("packet", "loss", o.loss, M.losses)
+  if type(o.reference) == "table" then return on_slice(o) end
   check.one_of("packet", "reference", o.reference, M.references)
   check.number("packet", "clip", o.clip, 0)
   check.number("packet", "tau", o.tau, 0)
@@ -120,11 +135,14 @@ end
 --   `sampler`: "plain" (points of the reference, weighted by l^2), "mcmc" (points of rho, by Markov
 --   chains), or "auto" (plain, and chains for labels where the effective sample size is below 5 %
 --   of the samples or the result was refused); `mcmc`: options of the chains, see
---   `conjugate.packet.chains`
--- @treturn table the result, see `conjugate.packet.result`; with several labels a list of them
+--   `conjugate.packet.chains`. On a line or plane the options are those of
+--   `conjugate.packet.slices.measure`.
+-- @treturn table the result, see `conjugate.packet.result`, on a line or plane
+--   `conjugate.packet.quadrature`; with several labels a list of them
 -- @raise labels the model does not know; logits or gradients that are not finite; what the model
 --   raises
 function Packet:measure(opts)
+  if self.slice then return M.slices._measure_labels(self, opts) end
   return require("conjugate.packet.measure")(self, opts)
 end
 

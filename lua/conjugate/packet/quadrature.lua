@@ -72,7 +72,8 @@ function Result:record()
     out[name], out.errors[name] = self[name], self.errors[name]
   end
   for _, name in ipairs {
-    "points", "panels", "converged", "tolerance", "status", "reasons", "verdicts",
+    "label", "loss_kind", "points", "panels", "converged", "tolerance", "status", "reasons",
+    "verdicts",
   } do
     out[name] = self[name]
   end

@@ -1,8 +1,8 @@
 --- Lines and planes through the space of images, and packets on them by quadrature.
 --
 --     local line = cj.packet.slices.line { from = seven, to = one }
---     local r = cj.packet.slices.measure(line, { model = net, label = 7, loss = "ce" })
---     print(r)                        -- numbers of the direction of the line, see quadrature
+--     local p = cj.packet { model = net, label = 7, loss = "ce", reference = line }
+--     print(p:measure())              -- numbers of the direction of the line, see quadrature
 --
 -- On a slice `x(t) = x0 + t_1 u_1 (+ t_2 u_2)`, with orthonormal u, the reference is uniform in t;
 -- lengths are l2 lengths in pixel units, and the slopes are `u . grad l`. What holds for pixels
@@ -241,6 +241,23 @@ function M.measure(slice, opts)
       return look_along(slice, o, t)
     end, slice.low, slice.high, o)
   end)
+end
+
+-- Measures a packet that `cj.packet` made on a line or plane: a result with `label` and `loss_kind`,
+-- or a list of them, one a label.
+function M._measure_labels(packet, opts)
+  local o, list = check.options("packet", opts, {
+    tolerance = { "number" }, panels = { "integer" }, points = { "integer" },
+    batch = { "integer" }, quiet = { "boolean" },
+  }), {}
+  for i, label in ipairs(packet.labels) do
+    list[i] = M.measure(packet.slice, {
+      model = packet.model, label = label, loss = packet.loss, clip = packet.clip,
+      tolerance = o.tolerance, panels = o.panels, points = o.points, batch = o.batch,
+    })
+    list[i].label, list[i].loss_kind = label, packet.loss
+  end
+  return #list == 1 and list[1] or list
 end
 
 return M

@@ -117,6 +117,37 @@ describe("a line", function()
   end)
 end)
 
+describe("a packet whose reference is a line or plane", function()
+  local line = slices.line { from = A, to = B }
+
+  it("is measured for each label, as the slice alone", function()
+    local p = cj.packet { model = affine, labels = { 2, 0 }, loss = "err", reference = line }
+    assert.equal("line", p.reference)
+    assert.is_truthy(tostring(p):find("line, 4 pixels", 1, true))
+    local results = p:measure { tolerance = 1e-8, quiet = true }
+    for i, label in ipairs { 2, 0 } do
+      local alone = slices.measure(line, {
+        model = affine, label = label, loss = "err", tolerance = 1e-8 })
+      assert.equal(label, results[i].label)
+      assert.equal(alone.sigma_p, results[i].sigma_p)
+    end
+    local one = cj.packet {
+      model = function(x) return affine(x):select(2, 1) ^ 2 end, loss = "value", reference = line,
+    }
+    assert.equal("ok", one:measure().status)
+  end)
+
+  it("says what does not go together", function()
+    misuse.raises("a name, a line or a plane", cj.packet, {
+      model = affine, label = 0, reference = { 1 } })
+    misuse.raises("no field", cj.packet, {
+      model = affine, label = 0, reference = line, field = "fgsm" })
+    misuse.raises("there is no option", function()
+      cj.packet({ model = affine, label = 0, reference = line }):measure { samples = 3 }
+    end)
+  end)
+end)
+
 describe("a plane", function()
   it("is spanned by orthonormal directions through its images", function()
     local third = image { 0.9, 0, 0.8, 0.2 }
