@@ -12,7 +12,7 @@
 
 static const double FORGET = 0.05; /* the limit is a running mean over some 20 steps */
 
-enum { STRIP = 64, SMALL = 4096 };
+enum { SMALL = 4096 }; /* numbers that are too few for more than one thread */
 
 /* One call of cj_mcmc_run. */
 typedef struct walk {
@@ -35,41 +35,12 @@ static void each(walk *w, int64_t pieces, cj_task task) {
 /* --- memory ------------------------------------------------------------------------------------
  */
 
-static void places_drop(cj_places *at) {
-  void *blocks[] = {at->y,     at->slope,  at->bend,  at->h,    at->score,
-                    at->level, at->volume, at->steep, at->blunt};
-  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
-  cj_tensor_drop(&at->x);
-}
-
-static cj_status places_open(cj_places *at, const cj_packet *p, int64_t chains) {
-  const size_t wide = (size_t)(chains * p->reference.n) * sizeof(double);
-  const size_t each = (size_t)chains * sizeof(double);
-  int64_t size[CJ_MAX_DIMS];
-  memcpy(size + 1, p->size, (size_t)(CJ_MAX_DIMS - 1) * sizeof *size);
-  size[0] = chains;
-  CJ_TRY(cj_tensor_new(&at->x, p->reference.dtype, p->ndim + 1, size));
-  at->y = cj_alloc_zeroed(wide);
-  at->slope = cj_alloc_zeroed(wide);
-  at->bend = cj_alloc_zeroed(wide);
-  at->h = cj_alloc_zeroed(wide);
-  at->score = cj_alloc_zeroed(wide);
-  at->level = cj_alloc_zeroed(each);
-  at->volume = cj_alloc_zeroed(each);
-  at->steep = cj_alloc_zeroed(each);
-  at->blunt = cj_alloc_zeroed(each);
-  if (at->y && at->slope && at->bend && at->h && at->score && at->level && at->volume &&
-      at->steep && at->blunt)
-    return CJ_OK;
-  return cj_fail(CJ_EMEM, "no memory for %lld chains", (long long)chains);
-}
-
 void cj_mcmc_drop(cj_mcmc *m) {
   void *blocks[] = {m->momentum, m->scratch, m->eps,    m->energy, m->chance,
                     m->v,        m->ones,    m->slopes, m->near};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
-  places_drop(&m->now);
-  places_drop(&m->next);
+  cj_places_drop(&m->now);
+  cj_places_drop(&m->next);
   cj_traces_drop(&m->traces);
   *m = (cj_mcmc){0};
 }
@@ -77,8 +48,8 @@ void cj_mcmc_drop(cj_mcmc *m) {
 static cj_status open_all(cj_mcmc *m, const cj_packet *p) {
   const int64_t n = p->reference.n, chains = m->set.chains;
   const size_t each = (size_t)chains * sizeof(double);
-  CJ_TRY(places_open(&m->now, p, chains));
-  CJ_TRY(places_open(&m->next, p, chains));
+  CJ_TRY(cj_places_open(&m->now, p, chains));
+  CJ_TRY(cj_places_open(&m->next, p, chains));
   CJ_TRY(cj_traces_open(&m->traces, chains, n + 1, m->set.keep));
   m->momentum = cj_alloc_zeroed(each * (size_t)n);
   m->scratch = cj_alloc(each * (size_t)(n + p->reference.count));
@@ -129,65 +100,6 @@ static double log_density(const cj_mcmc *m, const cj_places *at, int64_t c) {
   return at->level[c] + at->volume[c] - log(share(m, at, c));
 }
 
-static char *row_of(const cj_packet *p, const void *values, int64_t c) {
-  return (char *)values + (size_t)(c * p->reference.n) * cj_dtype_bytes(p->reference.dtype);
-}
-
-/* y of the point at x. */
-static void chart_in(const walk *w, cj_places *at, int64_t c) {
-  const cj_reference *r = &w->p->reference;
-  for (int64_t i = 0; i < r->n; i++) {
-    const double x = get_element(r->dtype, row_of(w->p, at->x.data, c), i);
-    double *y = at->y + c * r->n + i;
-    if (r->kind == CJ_REFERENCE_BOX) {
-      const double u = fmin(fmax((x - r->low) / (r->high - r->low), 1e-12), 1 - 1e-12);
-      *y = log(u) - log1p(-u);
-    } else
-      *y = (x - w->p->centre[i]) / r->tau;
-  }
-}
-
-/* The box at y: x, dx/dy and its slope. The Jacobian small * large = exp(-|y|) large^2 is summed up
- * with one logarithm a STRIP: large is at least 1/2. */
-static void logistic(const walk *w, cj_places *at, int64_t c) {
-  const cj_reference *r = &w->p->reference;
-  const double across = r->high - r->low;
-  double sum = 0;
-  for (int64_t first = 0; first < r->n; first += STRIP) {
-    double product = 1;
-    for (int64_t i = first; i < first + STRIP && i < r->n; i++) {
-      const int64_t k = c * r->n + i;
-      const double y = at->y[k], e = exp(-fabs(y)), large = 1 / (1 + e), small = e * large;
-      put_element(r->dtype, at->x.data, k, r->low + across * (y < 0 ? small : large));
-      at->slope[k] = across * small * large;
-      at->bend[k] = y < 0 ? large - small : small - large;
-      product *= large;
-      sum -= fabs(y);
-    }
-    sum += 2 * log(product);
-  }
-  at->level[c] = 0;
-  at->volume[c] = sum;
-}
-
-/* x, its slopes and log nu, for y. */
-static void chart_out(const walk *w, cj_places *at, int64_t c) {
-  const cj_reference *r = &w->p->reference;
-  if (r->kind == CJ_REFERENCE_BOX) {
-    logistic(w, at, c);
-    return;
-  }
-  for (int64_t i = 0; i < r->n; i++) {
-    const int64_t k = c * r->n + i;
-    put_element(r->dtype, at->x.data, k, w->p->centre[i] + r->tau * at->y[k]);
-    at->slope[k] = r->tau;
-  }
-  double *scratch = w->m->scratch + c * (r->n + r->count);
-  at->level[c] = cj_reference_score(r, row_of(w->p, at->x.data, c), w->m->near[c],
-                                    row_of(w->p, at->score, c), scratch);
-  at->volume[c] = 0;
-}
-
 /* About d log q / dy, pixel i of chain c: what drives the walk need not be exact, only what
  * accepts. Where the defence holds, q = |grad l|^2 nu has no slope along the pixel that makes l
  * vanish, and that of l^2 nu along the others; no longer than where it begins to hold. */
@@ -212,6 +124,7 @@ static cj_status levels(const walk *w, const cj_logits *z) {
   cj_mcmc *m = w->m;
   if (!m->slopes) m->slopes = cj_alloc((size_t)(z->rows * z->classes) * sizeof(double));
   if (!m->slopes) return cj_fail(CJ_EMEM, "no memory for slopes");
+  m->classes = z->classes;
   for (int64_t c = 0; c < z->rows; c++) {
     double *slope = m->slopes + c * z->classes;
     const double l =
@@ -244,7 +157,7 @@ static cj_status ask(walk *w) {
   cj_logits z = {0};
   cj_tensor h = {0};
   if (cj_stop_requested()) return cj_fail(CJ_ESTOP, "interrupted");
-  cj_status status = cj_oracle_logits(w->o, &at->x, true, 0, &z);
+  cj_status status = cj_oracle_logits(w->o, &at->x, true, w->m->classes, &z);
   if (status == CJ_OK) status = cj_packet_check_logits(w->p, &z);
   if (status == CJ_OK) status = levels(w, &z);
   if (status == CJ_OK) status = cj_oracle_pull(w->o, &z, w->m->slopes, false, &h);
@@ -272,24 +185,6 @@ static cj_stream stream(const walk *w, const char *purpose, int64_t c) {
                         (uint64_t)(w->m->step * w->m->set.chains + c));
 }
 
-/* Chain c moves on. */
-static void move_on(const walk *w, int64_t c) {
-  cj_places *to = &w->m->now;
-  const cj_places *from = &w->m->next;
-  const size_t n = (size_t)w->p->reference.n, row = n * cj_dtype_bytes(w->p->reference.dtype);
-  const size_t wide = n * sizeof(double), at = (size_t)c * n;
-  memcpy(row_of(w->p, to->x.data, c), row_of(w->p, from->x.data, c), row);
-  memcpy(row_of(w->p, to->h, c), row_of(w->p, from->h, c), row);
-  memcpy(row_of(w->p, to->score, c), row_of(w->p, from->score, c), row);
-  memcpy(to->y + at, from->y + at, wide);
-  memcpy(to->slope + at, from->slope + at, wide);
-  memcpy(to->bend + at, from->bend + at, wide);
-  to->level[c] = from->level[c];
-  to->volume[c] = from->volume[c];
-  to->steep[c] = from->steep[c];
-  to->blunt[c] = from->blunt[c];
-}
-
 /* A chain without a place takes a point of nu instead of a step: eps = 0 leaves it there. */
 static void begin_task(void *context, int64_t c) {
   const walk *w = context;
@@ -303,8 +198,8 @@ static void begin_task(void *context, int64_t c) {
   if (!dead(&m->now, c)) return;
   m->eps[c] = 0;
   m->near[c] = cj_reference_draw(&w->p->reference, m->step * m->set.chains + c,
-                                 row_of(w->p, m->next.x.data, c));
-  chart_in(w, &m->next, c);
+                                 cj_place_row(w->p, m->next.x.data, c));
+  cj_place_from_x(w->p, &m->next, c);
 }
 
 static void kick(const walk *w, const cj_places *at, int64_t c) {
@@ -321,7 +216,7 @@ static void leap_task(void *context, int64_t c) {
   cj_mcmc *m = w->m;
   kick(w, w->from, c);
   for (int64_t i = 0; i < n; i++) m->next.y[c * n + i] += m->eps[c] * m->momentum[c * n + i];
-  chart_out(w, &m->next, c);
+  cj_place_to_x(w->p, &m->next, c, m->near[c], m->scratch + c * (n + w->p->reference.count));
 }
 
 static void kick_task(void *context, int64_t c) {
@@ -340,7 +235,7 @@ static void decide_task(void *context, int64_t c) {
     chance = gain >= 0 ? 1 : gain < 0 ? exp(gain) : 0; /* 0 when it is no number */
   }
   m->chance[c] = chance;
-  if (cj_stream_uniform(&luck, 0) < chance) move_on(w, c);
+  if (cj_stream_uniform(&luck, 0) < chance) cj_place_copy(w->p, &m->now, &m->next, c);
 }
 
 /* A random number of leaps, the same for all chains, so that no orbit closes time and again. */
@@ -420,9 +315,9 @@ static void add_task(void *context, int64_t b) {
       .n = n,
       .l = m->ones,
       .v = m->v + first,
-      .x = row_of(w->p, m->now.x.data, first),
-      .g = row_of(w->p, m->now.h, first),
-      .score = cj_reference_flat(&w->p->reference) ? NULL : row_of(w->p, m->now.score, first),
+      .x = cj_place_row(w->p, m->now.x.data, first),
+      .g = cj_place_row(w->p, m->now.h, first),
+      .score = cj_reference_flat(&w->p->reference) ? NULL : cj_place_row(w->p, m->now.score, first),
       .centre = w->p->centre};
   cj_moments_add(&w->s->all[0], (int)b, &e);
   if (e.score) cj_moments_add(&w->s->parts[0], (int)b, &e);

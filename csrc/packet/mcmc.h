@@ -7,10 +7,6 @@
  * moments: chain c to the batch c CJ_BATCHES / chains, so that the spread of the batches is that of
  * independent chains (cj_moments_between).
  *
- * Coordinates. On a box the walk is in y = logit((x - low) / (high - low)), with the Jacobian in
- * the density: a walk in x must reject whatever leaves the box, which in hundreds of dimensions
- * leaves no step worth taking. Elsewhere y = (x - centre) / tau.
- *
  * Defence. E_rho[(d log l)^2] has an infinite variance where l crosses zero linearly. Chains draw
  * from
  *
@@ -27,7 +23,7 @@
 #ifndef CJ_PACKET_MCMC_H
 #define CJ_PACKET_MCMC_H
 
-#include "packet/run.h"
+#include "packet/places.h"
 #include "packet/traces.h"
 
 typedef struct cj_mcmc_settings {
@@ -39,22 +35,13 @@ typedef struct cj_mcmc_settings {
   double defence;    /* share of the samples; 0: q = rho */
 } cj_mcmc_settings;
 
-/* Where the chains stand. Rows of n numbers; x, h and score are of the element type. */
-typedef struct cj_places {
-  cj_tensor x;
-  double *y, *slope, *bend; /* dx/dy, d log(dx/dy) / dy */
-  char *h, *score;          /* d log l / dx, d log nu / dx */
-  double *level;            /* log rho up to a constant; -INFINITY where l = 0 */
-  double *volume;           /* log det dx/dy up to a constant */
-  double *steep, *blunt;    /* |h|^2, and sum (h - h^3 / |h|^2)^2 */
-} cj_places;
-
 typedef struct cj_mcmc {
   cj_mcmc_settings set;
   cj_places now, next;
   double *momentum, *scratch;                        /* [chains, n] and [chains, n + centres] */
   double *eps, *energy, *chance, *v, *ones;          /* [chains] */
-  double *slopes;                                    /* [chains, K], once K is known */
+  double *slopes;                                    /* [chains, K] */
+  int64_t classes;                                   /* K, once it is known */
   int64_t *near;                                     /* the centre each chain began at */
   double log_eps, log_eps_sum, log_limit, quantiles; /* adapted in the burn-in */
   double accepted, moved;                            /* acceptance of the kept steps, of so many */

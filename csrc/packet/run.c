@@ -75,6 +75,7 @@ typedef struct group {
   char *score, *field; /* [room, n], or NULL */
   char *few[3];        /* x, g and score at the chosen pixels, [room, faces] */
   double *l, *v, *slopes, *scratch;
+  int64_t classes;    /* of slopes */
   double *low, *high; /* [labels, room, faces] */
 } group;
 
@@ -256,11 +257,12 @@ static cj_status group_flush(group *g) {
   if (cj_stop_requested()) return cj_fail(CJ_ESTOP, "interrupted");
   if (g->with_faces) CJ_TRY(ask_faces(g));
   x.size[0] = g->rows;
-  cj_status status = cj_oracle_logits(g->o, &x, true, 0, &z);
+  cj_status status = cj_oracle_logits(g->o, &x, true, g->classes, &z);
   if (status == CJ_OK) status = cj_packet_check_logits(g->p, &z);
   if (status == CJ_OK && !g->slopes) {
     g->slopes = cj_alloc((size_t)(g->room * z.classes) * sizeof(double));
     if (!g->slopes) status = cj_fail(CJ_EMEM, "no memory for slopes");
+    g->classes = z.classes;
   }
   for (int64_t j = 0; status == CJ_OK && j < g->p->label_count; j++) status = add_label(g, j, &z);
   cj_logits_drop(&z);

@@ -2,6 +2,7 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local misuse = require "support.misuse"
+local starve = require "support.starve"
 
 local function holds(truth, value, err, what)
   if math.abs(value - truth) > 4 * err then
@@ -330,10 +331,11 @@ describe("bytes of chains", function()
       local before = core.threads()
       core.threads(threads)
       cj.seed(4)
-      local net = cj.nn.sequential { cj.nn.flatten(), cj.nn.linear(36, 8), cj.nn.relu(),
+      local net = cj.nn.sequential { cj.nn.flatten(), cj.nn.linear(100, 8), cj.nn.relu(),
         cj.nn.linear(8, 3) }
-      local r = cj.packet { model = net, label = 2, shape = { 1, 6, 6 } }
-        :measure { sampler = "mcmc", samples = 64 * 300, seed = 9, quiet = true }
+      local r = cj.packet { model = net, label = 2, shape = { 1, 10, 10 } }
+        :measure { sampler = "mcmc", seed = 9, quiet = true,
+          mcmc = { method = "hmc", leaps = 5, burn = 60, keep = 120 } }
       core.threads(before)
       assert.is_not.equal("unreliable", r.status, table.concat(r.reasons))
       return r.values.P:contiguous():bytes() .. r.errors.P:contiguous():bytes()
@@ -359,6 +361,15 @@ describe("bytes of chains", function()
   end)
 end)
 
+describe("memory of chains", function()
+  it("may run out at any time", function()
+    local p = cj.packet {
+      model = softmax2d, label = 0, reference = "data", data = cj.zeros({ 3, 2 }, "float64"),
+    }
+    starve.every_allocation(function() walk(p, 128, { chains = 32, burn = 10, keep = 4 }) end, 1000)
+  end)
+end)
+
 describe("wrong chains", function()
   local p = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
   local cases = {
@@ -381,6 +392,18 @@ describe("wrong chains", function()
     local with = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64",
       field = "sign" }
     misuse.raises("with a field", with.measure, with, { sampler = "auto" })
+  end)
+
+  it("say that the number of logits must stay", function()
+    for _, sampler in ipairs { "plain", "mcmc" } do
+      local calls = 0
+      local growing = cj.packet { label = 0, shape = { 2 }, dtype = "float64", model = function(x)
+        calls = calls + 1
+        return cj.cat({ x, x, calls > 1 and cj.cat({ x, x, x }, 2) or x }, 2)
+      end }
+      misuse.raises("expected logits of 6 classes as before, got 10", growing.measure, growing,
+        { sampler = sampler, faces = 0, samples = 20000, quiet = true })
+    end
   end)
 
   it("do not look inside a measurement that has none", function()
