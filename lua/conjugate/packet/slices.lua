@@ -243,8 +243,8 @@ function M.measure(slice, opts)
   end)
 end
 
--- Measures a packet that `cj.packet` made on a line or plane: a result with `label` and `loss_kind`,
--- or a list of them, one a label.
+-- Measures a packet that `cj.packet` made on a line or plane: a result with `label` and
+-- `loss_kind`, or a list of them, one a label.
 function M._measure_labels(packet, opts)
   local o, list = check.options("packet", opts, {
     tolerance = { "number" }, panels = { "integer" }, points = { "integer" },
