@@ -320,12 +320,12 @@ static cj_reading reading(const measurement *m, const cj_moments *moments, int64
                   .low = m->p.reference.low,
                   .high = m->p.reference.high,
                   .tau = m->p.reference.tau};
-  if (!m->mcmc.set.chains) {
+  const bool chains = m->mcmc.set.chains > 0;
+  if (chains)
+    cj_moments_between(moments, k, means);
+  else
     cj_moments_means(moments, k, means);
-    return r;
-  }
-  cj_moments_between(moments, k, means);
-  cj_reading_choose(&r, means);
+  cj_reading_choose(&r, means, chains);
   return r;
 }
 

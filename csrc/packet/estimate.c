@@ -140,15 +140,17 @@ void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QU
   for (int k = 0; k < CJ_QUANTITIES; k++) out[k] = s.known[k] ? s.q[k].v : NAN;
 }
 
+/* INFINITY where the variance came out below 0. */
 static double error_of(const cj_reading *r, const cj_means *m, cj_quantity q) {
   const sheet s = work_out(r, m);
-  return dual_error(&s.q[q], m->terms, m->cov, m->count);
+  return s.q[q].v > 0 ? dual_error(&s.q[q], m->terms, m->cov, m->count) : INFINITY;
 }
 
-void cj_reading_choose(cj_reading *r, const cj_means *m) {
+void cj_reading_choose(cj_reading *r, const cj_means *m, bool surer) {
   if (strcmp(r->set, "window") != 0) return;
   cj_reading direct = *r;
   direct.direct_x = direct.direct_p = true;
-  r->direct_x = error_of(&direct, m, CJ_SIGMA_X) < error_of(r, m, CJ_SIGMA_X);
-  r->direct_p = error_of(&direct, m, CJ_SIGMA_P) < error_of(r, m, CJ_SIGMA_P);
+  const double x = error_of(r, m, CJ_SIGMA_X), p = error_of(r, m, CJ_SIGMA_P);
+  r->direct_x = surer ? error_of(&direct, m, CJ_SIGMA_X) < x : x == INFINITY;
+  r->direct_p = surer ? error_of(&direct, m, CJ_SIGMA_P) < p : p == INFINITY;
 }

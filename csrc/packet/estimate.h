@@ -49,9 +49,10 @@ typedef struct cj_reading {
   bool direct_x, direct_p; /* "window": widths of x and p without Stein's identities */
 } cj_reading;
 
-/* Chooses the forms of smaller standard error for a window. For points of rho: there the direct
- * forms are the better ones at pixels that l depends on strongly, Stein's at all others. */
-void cj_reading_choose(cj_reading *r, const cj_means *m);
+/* Chooses the forms for a window: Stein's, unless a variance came out below 0; surer: those of
+ * smaller standard error. For points of rho: there the direct forms are the better ones at pixels
+ * that l depends on strongly, Stein's at all others. */
+void cj_reading_choose(cj_reading *r, const cj_means *m, bool surer);
 
 /* All quantities of one pixel. */
 void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]);

@@ -10,7 +10,9 @@
 #include "core/threads.h"
 #include "packet/element.h"
 
-static const double FORGET = 0.05; /* the limit is a running mean over some 20 steps */
+/* The limit is a running mean over some 1 / FORGET steps. The step of HMC is shortened by up to
+ * JITTER at random, so that a chain in a narrow place gets away. */
+static const double FORGET = 0.05, JITTER = 0.6;
 
 enum { SMALL = 4096 }; /* numbers that are too few for more than one thread */
 
@@ -101,8 +103,11 @@ static double log_density(const cj_mcmc *m, const cj_places *at, int64_t c) {
 }
 
 /* About d log q / dy, pixel i of chain c: what drives the walk need not be exact, only what
- * accepts. Where the defence holds, q = |grad l|^2 nu has no slope along the pixel that makes l
- * vanish, and that of l^2 nu along the others; no longer than where it begins to hold. */
+ * accepts. Where the defence holds, q goes with |grad l|^2, whose slope would need second
+ * derivatives. It is that of a product of functions of one pixel near their zeros (or of one linear
+ * function), and kept from growing beyond what it is where the defence begins. Where l falls off
+ * exponentially it is 2 h instead, and steps there are refused more often: losses that cannot
+ * vanish need no defence. */
 static double force(const walk *w, const cj_places *at, int64_t c, int64_t i, double most,
                     bool flat) {
   const cj_reference *r = &w->p->reference;
@@ -194,6 +199,10 @@ static void begin_task(void *context, int64_t c) {
   cj_stream_normals(&momenta, 0, n, m->momentum + c * n);
   m->energy[c] = kinetic(w, c);
   m->eps[c] = exp(m->log_eps);
+  if (m->set.leaps > 1) {
+    const cj_stream jitter = stream(w, "packet.jitter", c);
+    m->eps[c] *= 1 - JITTER * cj_stream_uniform(&jitter, 0);
+  }
   memcpy(m->next.y + c * n, m->now.y + c * n, (size_t)n * sizeof(double));
   if (!dead(&m->now, c)) return;
   m->eps[c] = 0;

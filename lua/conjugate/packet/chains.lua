@@ -8,9 +8,10 @@
 -- - `keep`: steps of each chain that are measured (samples / chains), made even
 -- - `burn`: steps before them, in which the step size is adapted (as many, at least 300)
 -- - `acceptance`: the share of accepted steps that is aimed at (0.57 for MALA, 0.65 for HMC)
--- - `defence` (0.1): against zeros of the loss, where |grad log l|^2 has no variance. Above the
---   limit that so many of the samples exceed, points are drawn from |grad l|^2 nu instead of l^2 nu
---   and carry the weight that makes up for it; 0 for none
+-- - `defence`: against zeros of the loss, where |grad log l|^2 has no variance. Above the limit
+--   that this share of the samples exceeds, points are drawn from |grad l|^2 nu, not l^2 nu, and
+--   carry the weight that makes up for it; 0 for none. The default is 0.1 for "value" and "mse",
+--   and 0 for the losses of softmax, which have no zeros
 --
 -- On a box the chains walk in the logits of the pixels.
 -- @module conjugate.packet.chains
@@ -28,17 +29,20 @@ local OPTIONS = {
   burn = { "integer" },
   leaps = { "integer", 20 },
   acceptance = { "number" },
-  defence = { "number", 0.1 },
+  defence = { "number" },
 }
 
+-- Losses that may cross zero, and the share of samples that defends them.
+local VANISHING = { value = 0.1, mse = 0.1 }
 local LEAST_BURN, SLICES = 300, 40 -- how often the bar moves
 
 --- Reads the options of chains.
 -- @tparam table|nil given see above
 -- @tparam integer samples in all, unless `keep` is given
+-- @tparam string loss of the packet
 -- @treturn table complete; for MALA, one leap
 -- @raise wrong options
-function M.read(given, samples)
+function M.read(given, samples, loss)
   local o = check.options("packet", given, OPTIONS)
   check.one_of("packet", "method", o.method, { "mala", "hmc" })
   check.integer("packet", "chains", o.chains, 32, 2 ^ 20)
@@ -51,7 +55,7 @@ function M.read(given, samples)
   o.leaps = o.method == "mala" and 1 or check.integer("packet", "leaps", o.leaps, 1, 10000)
   o.acceptance = check.number("packet", "acceptance",
     o.acceptance or (o.method == "mala" and 0.57 or 0.65), 0.01, 0.99)
-  check.number("packet", "defence", o.defence, 0, 0.5)
+  o.defence = check.number("packet", "defence", o.defence or VANISHING[loss] or 0, 0, 0.5)
   return o
 end
 

@@ -29,7 +29,7 @@ local function read(packet, opts)
   o.faces = check.integer("packet", "faces", o.faces or math.min(256, o.samples), 0, o.samples)
   o.seed = check.integer("packet", "seed", o.seed or core.random_state(), 0)
   check.one_of("packet", "sampler", o.sampler, { "plain", "mcmc", "auto" })
-  o.mcmc = chains.read(o.mcmc, o.samples)
+  o.mcmc = chains.read(o.mcmc, o.samples, packet.loss)
   if packet.field and o.sampler ~= "plain" then
     check.fail("packet", 'expected the sampler "plain" for a packet with a field, got "%s"',
       o.sampler)
