@@ -18,13 +18,13 @@
 -- `sampler` is "plain", or "mala" or "hmc" for points of rho itself. Then `chains` holds the
 -- settings and diagnostics (`conjugate.packet.chains`), `ess` is the least over the pixels and
 -- log rho, and standard errors come from the spread of 32 groups of chains (31 degrees of
--- freedom). Chains do not tell beta: `beta` is there only when points of the reference were measured too (`plain`, with the
--- sampler "auto") and not refused. On a box they do not ask for faces either: B is of the volume,
--- and without a second B there is no verdict.
+-- freedom). Chains do not tell beta: `beta` is there only when points of the reference were
+-- measured too (`plain`, with the sampler "auto") and not refused. On a box they do not ask for
+-- faces either: B is of the volume, and without a second B there is no verdict.
 --
 -- A verdict is "holds" when slack = P - bound is above -q standard errors, q the normal quantile
 -- for all pixels together (Bonferroni, 5 %), "violated" below, and "undecided" when the error is no
--- number.
+-- number, or when chains have too few samples that carry g to trust its error.
 -- @module conjugate.packet.result
 local core = require "conjugate.core"
 local files = require "conjugate.run.files"

@@ -47,8 +47,8 @@ end
 describe("chains", function()
   it("measure the product of sines in 784 dimensions, which plain sampling refuses", function()
     local p = cj.packet { model = sine, loss = "value", shape = { 784 }, dtype = "float64" }
-    local r = p:measure { sampler = "auto", samples = 32 * 240, faces = 0, seed = 1, quiet = true,
-      mcmc = { method = "hmc", chains = 32, burn = 80, leaps = 4 } }
+    local r = p:measure { sampler = "auto", samples = 640, faces = 0, seed = 1, quiet = true,
+      mcmc = { method = "hmc", chains = 32, burn = 60, keep = 240, leaps = 4 } }
     assert.equal("unreliable", r.plain.status)
     assert.is_nil(r.plain.values)
     assert.equal("hmc", r.sampler)
@@ -106,7 +106,7 @@ describe("chains", function()
       local p, q = x:narrow(2, 1, 1), x:narrow(2, 2, 1)
       return (-(a * (p * p + q * q) + b * p * q)):exp():sum(2)
     end, 2, 1)
-    local r = walk(gauss, 40000)
+    local r = walk(gauss, 25600)
     check_truth(r, { P = { 5 / 6, 5 / 6 }, sigma_x = { 1, 1 } })
     check_errors(r, { P = 0.01 })
     r = walk(window(function(x) return (x * x):sum(2) / 2 end, 10, 1), 20000)
@@ -128,9 +128,9 @@ describe("chains", function()
   end)
 
   it("use Stein's forms at pixels that matter little", function()
-    local m, tau = 100, 0.5
+    local m, tau = 30, 0.5
     local p = window(function(x) return x:sum(2) * 0.05 + 1 end, m, tau)
-    local r = walk(p, 64 * 300)
+    local r = walk(p, 64 * 160)
     local z = 1 + m * 0.05 ^ 2 * tau ^ 2
     local k, big = 0.05 ^ 2 * tau ^ 2 / z, 1 / z
     check_truth(r, { sigma_x = { tau * math.sqrt(1 + 2 * k - 4 * big * k) },
@@ -141,7 +141,7 @@ describe("chains", function()
   it("find the one direction that matters among 64", function()
     -- ce along u = (1, ..., 1) / 8: rho is the window but for that direction, whose truth is known
     local p = window(function(x) return (1 + (-40 * (x:sum(2) / 8 + 0.2)):exp()):log() end, 64, 0.1)
-    local r = p:measure { sampler = "auto", samples = 12800, seed = 2, quiet = true,
+    local r = p:measure { sampler = "auto", samples = 9600, seed = 2, quiet = true,
       mcmc = { method = "hmc", burn = 100, leaps = 5 } }
     assert.is_true(r.plain.ess < 0.05 * r.plain.samples)
     local sigma_x = math.sqrt((63 * 0.1 ^ 2 + .0538186090954 ^ 2) / 64)
@@ -323,7 +323,7 @@ describe("error bars of chains", function()
     local p = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
     local truth = { mu = .2261750335, sigma_x = .1855191357, g = 1.8536959238, c = -1.7433635649,
       sigma_p = .6299778237, B = .8050111324, P = .1168729414 }
-    local hits, all, student = {}, 150, 2.0395 -- 97.5 % of Student's t: the spread of 32 batches
+    local hits, all, student = {}, 120, 2.0395 -- 97.5 % of Student's t: the spread of 32 batches
     for seed = 1, all do
       local r = walk(p, 32 * 100, { chains = 32, burn = 40 }, seed)
       assert.is_not.equal("unreliable", r.status, table.concat(r.reasons))
