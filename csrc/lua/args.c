@@ -121,3 +121,23 @@ int check_sizes(lua_State *L, int i, const char *fn, int64_t size[CJ_MAX_DIMS]) 
   for (int d = 0; d < n; d++) size[d] = check_size(L, i + d, fn, "a size");
   return n;
 }
+
+double field_number(lua_State *L, int i, const char *fn, const char *name) {
+  lua_getfield(L, i, name);
+  const double value = check_number(L, -1, fn, name);
+  lua_pop(L, 1);
+  return value;
+}
+
+int64_t field_integer(lua_State *L, int i, const char *fn, const char *name, int64_t low,
+                      int64_t high) {
+  lua_getfield(L, i, name);
+  const int64_t value = check_integer(L, -1, fn, name, low, high);
+  lua_pop(L, 1);
+  return value;
+}
+
+void set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}

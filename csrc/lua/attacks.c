@@ -11,20 +11,6 @@
 
 enum { OPTIONS = 6 };
 
-static double option_number(lua_State *L, const char *name) {
-  lua_getfield(L, OPTIONS, name);
-  const double value = check_number(L, -1, "attack", name);
-  lua_pop(L, 1);
-  return value;
-}
-
-static int64_t option_count(lua_State *L, const char *name, int64_t low, int64_t high) {
-  lua_getfield(L, OPTIONS, name);
-  const int64_t value = check_integer(L, -1, "attack", name, low, high);
-  lua_pop(L, 1);
-  return value;
-}
-
 static bool option_flag(lua_State *L, const char *name) {
   lua_getfield(L, OPTIONS, name);
   const bool value = opt_boolean(L, -1, "attack", name, false);
@@ -55,15 +41,16 @@ static void read_options(lua_State *L, cj_attack *a) {
   a->method = option_text(L, "method", "ascent");
   a->norm = option_text(L, "norm", "linf");
   a->direction = option_text(L, "direction", NULL);
-  a->ball.eps = option_number(L, "eps");
-  a->ball.lo = option_number(L, "low");
-  a->ball.hi = option_number(L, "high");
-  a->alpha = option_number(L, "alpha");
-  a->steps = option_count(L, "steps", 0, 1000000); /* each has a line in the trace */
-  a->restarts = option_count(L, "restarts", 1, limit);
-  a->batch = option_count(L, "batch", 1, limit);
-  a->extras = option_count(L, "extras", 0, 1000000);
-  a->seed = (uint64_t)option_count(L, "seed", 0, limit);
+  a->ball.eps = field_number(L, OPTIONS, "attack", "eps");
+  a->ball.lo = field_number(L, OPTIONS, "attack", "low");
+  a->ball.hi = field_number(L, OPTIONS, "attack", "high");
+  a->alpha = field_number(L, OPTIONS, "attack", "alpha");
+  a->steps =
+      field_integer(L, OPTIONS, "attack", "steps", 0, 1000000); /* each has a line in the trace */
+  a->restarts = field_integer(L, OPTIONS, "attack", "restarts", 1, limit);
+  a->batch = field_integer(L, OPTIONS, "attack", "batch", 1, limit);
+  a->extras = field_integer(L, OPTIONS, "attack", "extras", 0, 1000000);
+  a->seed = (uint64_t)field_integer(L, OPTIONS, "attack", "seed", 0, limit);
   a->random_start = option_flag(L, "random");
   a->every = option_flag(L, "every");
   a->best = option_flag(L, "best");
@@ -174,20 +161,15 @@ static void push_records(lua_State *L, const cj_record *records, int64_t n) {
   }
 }
 
-static void set_count(lua_State *L, const char *name, double value) {
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, name);
-}
-
 /* One table a step, from step 0: { samples =, correct =, zeros =, loss = } (sums). */
 static void push_trace(lua_State *L, const cj_step_sums *trace, int64_t count) {
   lua_createtable(L, (int)count, 0);
   for (int64_t s = 0; s < count; s++) {
     lua_createtable(L, 0, 4);
-    set_count(L, "samples", (double)trace[s].samples);
-    set_count(L, "correct", (double)trace[s].correct);
-    set_count(L, "zeros", (double)trace[s].zeros);
-    set_count(L, "loss", trace[s].loss);
+    set_number(L, "samples", (double)trace[s].samples);
+    set_number(L, "correct", (double)trace[s].correct);
+    set_number(L, "zeros", (double)trace[s].zeros);
+    set_number(L, "loss", trace[s].loss);
     lua_rawseti(L, -2, (int)s + 1);
   }
 }
@@ -250,10 +232,10 @@ static void run_loop(lua_State *L, cj_attack *a, cj_crew *crew, const cj_samples
 static void push_report(lua_State *L, const cj_report *report, const int64_t passes[2],
                         bool planned) {
   lua_createtable(L, 0, 6);
-  set_count(L, "classes", (double)report->classes);
-  set_count(L, "probabilities", (double)report->probabilities);
-  set_count(L, "forwards", (double)passes[0]);
-  set_count(L, "backwards", (double)passes[1]);
+  set_number(L, "classes", (double)report->classes);
+  set_number(L, "probabilities", (double)report->probabilities);
+  set_number(L, "forwards", (double)passes[0]);
+  set_number(L, "backwards", (double)passes[1]);
   lua_pushboolean(L, planned);
   lua_setfield(L, -2, "planned");
   lua_pushboolean(L, flushes_to_zero());

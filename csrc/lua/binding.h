@@ -52,6 +52,13 @@ cj_dtype opt_dtype(lua_State *L, int i, const char *fn);
  * number. */
 int check_sizes(lua_State *L, int i, const char *fn, int64_t size[CJ_MAX_DIMS]);
 
+/* The same for field `name` of the table at index i. */
+double field_number(lua_State *L, int i, const char *fn, const char *name);
+int64_t field_integer(lua_State *L, int i, const char *fn, const char *name, int64_t low,
+                      int64_t high);
+/* Sets field `name` of the table on top of the stack. */
+void set_number(lua_State *L, const char *name, double value);
+
 /* --- tensors (tensor.c) ---------------------------------------------------------------------- */
 
 /* The tensor at index i, or NULL if something else is there. A released one is given, empty. */

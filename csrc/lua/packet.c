@@ -38,20 +38,6 @@ enum { SPEC = 1 };
 /* --- reading the description -------------------------------------------------------------------
  */
 
-static double number(lua_State *L, const char *name) {
-  lua_getfield(L, SPEC, name);
-  const double v = check_number(L, -1, "packet", name);
-  lua_pop(L, 1);
-  return v;
-}
-
-static int64_t whole(lua_State *L, const char *name, int64_t low, int64_t high) {
-  lua_getfield(L, SPEC, name);
-  const int64_t v = check_integer(L, -1, "packet", name, low, high);
-  lua_pop(L, 1);
-  return v;
-}
-
 /* Left on the stack, so that it stays alive. */
 static const char *text(lua_State *L, const char *name) {
   lua_getfield(L, SPEC, name);
@@ -112,10 +98,10 @@ static void read_reference(lua_State *L, measurement *m) {
   lua_getfield(L, SPEC, "dtype");
   r->dtype = opt_dtype(L, -1, "packet");
   lua_pop(L, 1);
-  r->seed = (uint64_t)whole(L, "seed", 0, INT64_C(1) << 53);
-  r->low = number(L, "low");
-  r->high = number(L, "high");
-  r->tau = number(L, "tau");
+  r->seed = (uint64_t)field_integer(L, SPEC, "packet", "seed", 0, INT64_C(1) << 53);
+  r->low = field_number(L, SPEC, "packet", "low");
+  r->high = field_number(L, SPEC, "packet", "high");
+  r->tau = field_number(L, SPEC, "packet", "tau");
   const bool given = take_tensor(L, "centres", r->dtype, &m->centres);
   if (r->kind == CJ_REFERENCE_BOX) return;
   if (!given || cj_numel(&m->centres) % r->n != 0 || cj_numel(&m->centres) == 0)
@@ -185,15 +171,15 @@ static int l_new(lua_State *L) {
   lua_setmetatable(L, -2);
   cj_packet *p = &m->p;
   check_status(L, cj_packet_kind_parse(&p->loss.kind, text(L, "loss")));
-  p->loss.clip = number(L, "clip");
+  p->loss.clip = field_number(L, SPEC, "packet", "clip");
   read_sizes(L, p);
   read_reference(L, m);
   read_centre(L, m);
   p->labels = m->labels = list(L, "labels", 0, INT32_MAX, 0, &p->label_count);
-  p->samples = whole(L, "samples", 1, INT64_C(1) << 40);
+  p->samples = field_integer(L, SPEC, "packet", "samples", 1, INT64_C(1) << 40);
   m->pixels = list(L, "face_pixels", 1, p->reference.n, 1, &p->face_count);
   p->face_pixels = m->pixels;
-  p->face_samples = whole(L, "face_samples", 0, INT64_C(1) << 40);
+  p->face_samples = field_integer(L, SPEC, "packet", "face_samples", 0, INT64_C(1) << 40);
   const cj_term_set *set = cj_term_set_find(text(L, "set"), p->reference.dtype);
   if (!set) raise_error(L, "packet: no such terms");
   cj_status status;
@@ -350,11 +336,6 @@ static int l_estimates(lua_State *L) {
     }
   }
   return 2;
-}
-
-static void set_number(lua_State *L, const char *name, double v) {
-  lua_pushnumber(L, v);
-  lua_setfield(L, -2, name);
 }
 
 /* packet_totals(measurement, place) -> name -> { value, error } of what all pixels say */

@@ -472,11 +472,6 @@ static int l_backward(lua_State *L) {
 /* --- what it does ------------------------------------------------------------------------------
  */
 
-static void set_number(lua_State *L, const char *name, double value) {
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, name);
-}
-
 /* plan_about(plan) -> { rows, bytes (of a frame), weight_bytes, frames, inputs, outputs } */
 static int l_about(lua_State *L) {
   const box *b = check_box(L, 1);

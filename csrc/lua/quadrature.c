@@ -60,11 +60,6 @@ static cj_status ask_look(void *self, const cj_slice_points *at) {
 /* --- results -----------------------------------------------------------------------------------
  */
 
-static void set_number(lua_State *L, const char *name, double v) {
-  lua_pushnumber(L, v);
-  lua_setfield(L, -2, name);
-}
-
 /* Names of the numbers of an axis, in the order of cj_slice_axis: those of estimate.h and parts. */
 static const char *const axis_names[] = {
     "mu", "sigma_x", "g",     "c",         "c_face", "sigma_p", "B",    "B_face", "bound",

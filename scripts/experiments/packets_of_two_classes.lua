@@ -17,17 +17,10 @@
 local cj = require "conjugate"
 local checkpoint = require "conjugate.run.checkpoint"
 local files = require "conjugate.run.files"
+local words = require("conjugate.cli").words
 local system = require "conjugate.run.system"
 
 local opts = ... or {}
-
-local function list_of(value, default)
-  local list = {}
-  for word in tostring(value or default):gmatch "[^,]+" do
-    list[#list + 1] = tonumber(word) or word
-  end
-  return list
-end
 
 local function must(value, message)
   if not value then error(message, 0) end
@@ -35,8 +28,8 @@ local function must(value, message)
 end
 
 local out = opts.out or "runs/two_classes"
-local labels, losses = list_of(opts.labels, "7,1,0"), list_of(opts.losses, "ce,err,amp")
-local points, margin = list_of(opts.points, "1024,64"), opts.margin or 0.5
+local labels, losses = words(opts.labels, "7,1,0"), words(opts.losses, "ce,err,amp")
+local points, margin = words(opts.points, "1024,64"), opts.margin or 0.5
 local window = (opts.window or 0) > 0 and opts.window or nil
 must(opts.checkpoint, "expected --checkpoint, a network to measure")
 must(system.mkdir(out))

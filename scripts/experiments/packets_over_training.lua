@@ -14,19 +14,12 @@
 -- --limit (first test images)  --train_limit. A run that was stopped goes on where it was.
 local cj = require "conjugate"
 local files = require "conjugate.run.files"
+local words = require("conjugate.cli").words
 local figure = require "conjugate.plot.figure"
 local kendall = require "conjugate.metrics.kendall"
 local system = require "conjugate.run.system"
 
 local opts = ... or {}
-
-local function list_of(value, default)
-  local list = {}
-  for word in tostring(value or default):gmatch "[^,]+" do
-    list[#list + 1] = tonumber(word) or word
-  end
-  return list
-end
 
 local function option(name, default)
   local value = opts[name]
@@ -35,8 +28,8 @@ local function option(name, default)
 end
 
 local out, data = option("out", "runs/packets_over_training"), option("data", "mnist")
-local models = list_of(opts.models, "convnet,resnet")
-local epochs = list_of(opts.epochs, "0,1,2,5,10,20")
+local models = words(opts.models, "convnet,resnet")
+local epochs = words(opts.epochs, "0,1,2,5,10,20")
 local seeds, samples = option("seeds", 3), option("samples", 20000)
 local tau, centres = option("tau", 0.1), option("centres", 1000)
 local eps = data == "cifar10" and 8 / 255 or 0.1

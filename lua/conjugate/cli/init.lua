@@ -43,6 +43,18 @@ function M.numbers(text)
   return #list == 1 and list[1] or list
 end
 
+--- Splits a list of words with commas between them; words that are numbers become such.
+-- @param text what was typed; a number is a list of one
+-- @string[opt] otherwise the text that counts when nothing was typed
+-- @treturn table words and numbers
+function M.words(text, otherwise)
+  local list = {}
+  for word in tostring(text or otherwise or ""):gmatch "[^,]+" do
+    list[#list + 1] = tonumber(word) or word
+  end
+  return list
+end
+
 --- Reads a whole number.
 -- @tparam integer low smallest value allowed
 -- @treturn function for argparse's convert
