@@ -1,0 +1,75 @@
+--- Whether the uncertainty relation holds, pixel by pixel, with errors taken into account.
+--
+-- A verdict is "holds" when slack = P - bound is above -q standard errors, q the normal quantile
+-- for all pixels together (Bonferroni, 5 %), "violated" below, and "undecided" when the error is no
+-- number, or when chains have too few samples that carry g to trust its error.
+-- @module conjugate.packet.verdict
+local M = {}
+
+local SHARE, LEAST = 0.05, 3 -- of false alarms in all; standard errors
+-- Relative error of g above which its standard error is itself rough: where single pixels make l
+-- vanish, among hundreds, few samples carry g^2, and the defence, which looks at |grad log l|, does
+-- not see them.
+M.ROUGH = 0.05
+
+-- P(|N(0, 1)| > x): Chebyshev fit of erfc (Press et al., section 6.2).
+local function tail(x)
+  local z = x / math.sqrt(2)
+  local t = 1 / (1 + 0.5 * z)
+  local sum = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418
+    + t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587
+    + t * (-0.82215223 + t * 0.17087277))))))))
+  return t * math.exp(-z * z + sum)
+end
+
+-- The x with P(|N(0, 1)| > x) = p, by bisection.
+local function two_sided_quantile(p)
+  local low, high = 0, 40
+  for _ = 1, 100 do
+    local middle = (low + high) / 2
+    if tail(middle) > p then low = middle else high = middle end
+  end
+  return high
+end
+
+--- How many standard errors are too many where `count` numbers are looked at (Bonferroni, 5 % in
+-- all).
+-- @tparam integer count at least 1
+-- @treturn number at least 3
+function M.quantile(count)
+  return math.max(two_sided_quantile(SHARE / count), LEAST)
+end
+
+--- Judges the pixels of a part of a result.
+-- @tparam table part with `values.slack` and `errors.slack`; gets `verdicts` and `counts`
+function M.judge(part)
+  local slack, errors = part.values.slack:table(), part.errors.slack:table()
+  local q, verdicts = M.quantile(#slack), {}
+  part.counts = { holds = 0, violated = 0, undecided = 0 }
+  for i, s in ipairs(slack) do
+    local known = s == s and errors[i] == errors[i]
+    verdicts[i] = not known and "undecided" or s > -q * errors[i] and "holds" or "violated"
+    part.counts[verdicts[i]] = part.counts[verdicts[i]] + 1
+  end
+  part.verdicts = verdicts
+end
+
+--- Counts pixels where few samples carry g. Where there are some, no pixel's error is good enough
+-- to call the inequality violated.
+-- @tparam table r result of chains; its verdicts and counts change
+-- @treturn integer such pixels
+-- @treturn integer all
+function M.doubt(r)
+  local values, errors, rough = r.values.g:table(), r.errors.g:table(), 0
+  for i, g in ipairs(values) do
+    if errors[i] > M.ROUGH * g then rough = rough + 1 end
+  end
+  if rough == 0 or not r.verdicts then return rough, #values end
+  for i, verdict in ipairs(r.verdicts) do
+    if verdict == "violated" then r.verdicts[i] = "undecided" end
+  end
+  r.counts.undecided, r.counts.violated = r.counts.undecided + r.counts.violated, 0
+  return rough, #values
+end
+
+return M
