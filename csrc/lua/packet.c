@@ -16,21 +16,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "lua/packet.h"
+
 #include "core/memory.h"
 #include "lua/attack_job.h"
 #include "lua/plan.h"
-#include "packet/estimate.h"
-#include "packet/mcmc.h"
-#include "packet/run.h"
 #include "packet/totals.h"
-
-typedef struct measurement {
-  cj_packet p;
-  cj_packet_sums sums;
-  cj_mcmc mcmc; /* without chains: points of the reference */
-  cj_tensor centres, centre;
-  int64_t *labels, *pixels;
-} measurement;
 
 static const char metatable_key = 0;
 enum { SPEC = 1 };
@@ -44,10 +35,9 @@ static const char *text(lua_State *L, const char *name) {
   return check_text(L, -1, "packet", name, NULL);
 }
 
-/* A list of whole numbers low..high, minus `from`, in memory of the measurement. */
-static int64_t *list(lua_State *L, const char *name, int64_t low, int64_t high, int64_t from,
-                     int64_t *count) {
-  lua_getfield(L, SPEC, name);
+int64_t *packet_list(lua_State *L, int spec, const char *name, int64_t low, int64_t high,
+                     int64_t from, int64_t *count) {
+  lua_getfield(L, spec, name);
   luaL_checktype(L, -1, LUA_TTABLE);
   *count = (int64_t)lua_objlen(L, -1);
   int64_t *out = cj_alloc((size_t)*count * sizeof *out);
@@ -135,7 +125,7 @@ static bool read_chains(lua_State *L, cj_mcmc_settings *set) {
   return true;
 }
 
-static measurement *check_measurement(lua_State *L, int i) {
+measurement *check_measurement(lua_State *L, int i) {
   char what[GOT_TEXT];
   measurement *m = lua_touserdata(L, i);
   bool right = m && lua_getmetatable(L, i);
@@ -153,10 +143,12 @@ static int l_gc(lua_State *L) {
   measurement *m = check_measurement(L, 1);
   if (m->sums.all) cj_packet_sums_drop(&m->sums, &m->p);
   cj_mcmc_drop(&m->mcmc);
+  cj_pencils_drop(&m->pencils);
   cj_tensor_drop(&m->centres);
   cj_tensor_drop(&m->centre);
   cj_free(m->labels);
   cj_free(m->pixels);
+  cj_free(m->pencil_pixels);
   memset(m, 0, sizeof *m);
   return 0;
 }
@@ -175,9 +167,9 @@ static int l_new(lua_State *L) {
   read_sizes(L, p);
   read_reference(L, m);
   read_centre(L, m);
-  p->labels = m->labels = list(L, "labels", 0, INT32_MAX, 0, &p->label_count);
+  p->labels = m->labels = packet_list(L, SPEC, "labels", 0, INT32_MAX, 0, &p->label_count);
   p->samples = field_integer(L, SPEC, "packet", "samples", 1, INT64_C(1) << 40);
-  m->pixels = list(L, "face_pixels", 1, p->reference.n, 1, &p->face_count);
+  m->pixels = packet_list(L, SPEC, "face_pixels", 1, p->reference.n, 1, &p->face_count);
   p->face_pixels = m->pixels;
   p->face_samples = field_integer(L, SPEC, "packet", "face_samples", 0, INT64_C(1) << 40);
   const cj_term_set *set = cj_term_set_find(text(L, "set"), p->reference.dtype);
@@ -276,6 +268,8 @@ static int l_run(lua_State *L) {
   question q = {.job = j, .p = &m->p};
   cj_status status;
   j->name = "packet";
+  if (lua_isnil(L, 4) && strcmp(m->sums.all->set->name, "field") == 0)
+    raise_error(L, "packet: expected a field");
   m->p.field = lua_isnil(L, 4) ? NULL : ask_field;
   m->p.field_self = &q;
   status = run(m, j, crew, count);
@@ -293,12 +287,11 @@ static int l_run(lua_State *L) {
 /* --- results -----------------------------------------------------------------------------------
  */
 
-static int64_t check_place(lua_State *L, const measurement *m) {
-  return check_integer(L, 2, "packet", "the label's place", 1, m->p.label_count) - 1;
+int64_t check_place(lua_State *L, int i, const measurement *m) {
+  return check_integer(L, i, "packet", "the label's place", 1, m->p.label_count) - 1;
 }
 
-/* Means of the terms of pixel i, which is number k of `moments`, and how they are to be read. */
-static cj_reading reading(const measurement *m, const cj_moments *moments, int64_t k, int64_t i,
+cj_reading packet_reading(const measurement *m, const cj_moments *moments, int64_t k, int64_t i,
                           cj_means *means) {
   cj_reading r = {.set = moments->set->name,
                   .whole = m->p.reference.kind != CJ_REFERENCE_BOX,
@@ -315,37 +308,41 @@ static cj_reading reading(const measurement *m, const cj_moments *moments, int64
   return r;
 }
 
-/* packet_estimates(measurement, place, faces) -> values, errors: float64 [quantities, pixels], of
- * all pixels, or with faces of the chosen ones; NaN where the terms do not tell. */
-static int l_estimates(lua_State *L) {
-  const measurement *m = check_measurement(L, 1);
-  const int64_t j = check_place(L, m);
-  const bool faces = lua_toboolean(L, 3);
-  if (!m->sums.all || (faces && !m->sums.faces)) raise_error(L, "packet: nothing was measured");
-  const cj_moments *moments = faces ? &m->sums.faces[j] : &m->sums.all[j];
+void push_estimates(lua_State *L, const measurement *m, const cj_moments *moments,
+                    const int64_t *pixels) {
   const int64_t size[2] = {CJ_QUANTITIES, moments->n};
   double *values = push_new(L, CJ_F64, 2, size)->data, *errors = push_new(L, CJ_F64, 2, size)->data;
   for (int64_t i = 0; i < moments->n; i++) {
     cj_means means;
     cj_estimate out[CJ_QUANTITIES];
-    const cj_reading r = reading(m, moments, i, faces ? m->pixels[i] : i, &means);
+    const cj_reading r = packet_reading(m, moments, i, pixels ? pixels[i] : i, &means);
     cj_estimate_pixel(&r, &means, out);
     for (int q = 0; q < CJ_QUANTITIES; q++) {
       values[q * moments->n + i] = out[q].value;
       errors[q * moments->n + i] = out[q].error;
     }
   }
+}
+
+/* packet_estimates(measurement, place, faces) -> values, errors of all pixels, or with faces of the
+ * chosen ones */
+static int l_estimates(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  const int64_t j = check_place(L, 2, m);
+  const bool faces = lua_toboolean(L, 3);
+  if (!m->sums.all || (faces && !m->sums.faces)) raise_error(L, "packet: nothing was measured");
+  push_estimates(L, m, faces ? &m->sums.faces[j] : &m->sums.all[j], faces ? m->pixels : NULL);
   return 2;
 }
 
 /* packet_totals(measurement, place) -> name -> { value, error } of what all pixels say */
 static int l_totals(lua_State *L) {
   const measurement *m = check_measurement(L, 1);
-  const int64_t j = check_place(L, m), n = m->p.reference.n;
+  const int64_t j = check_place(L, 2, m), n = m->p.reference.n;
   if (!m->sums.all) raise_error(L, "packet: nothing was measured");
   cj_reading *readings = lua_newuserdata(L, (size_t)n * sizeof *readings);
   cj_means means;
-  for (int64_t i = 0; i < n; i++) readings[i] = reading(m, &m->sums.all[j], i, i, &means);
+  for (int64_t i = 0; i < n; i++) readings[i] = packet_reading(m, &m->sums.all[j], i, i, &means);
   cj_estimate out[CJ_TOTALS];
   cj_estimate_totals(&m->sums.all[j], m->sums.parts ? &m->sums.parts[j] : NULL, readings, out);
   lua_createtable(L, 0, CJ_TOTALS);
@@ -363,7 +360,7 @@ static int l_totals(lua_State *L) {
 /* packet_evenness(measurement, place) -> { samples, ess, largest, k } */
 static int l_evenness(lua_State *L) {
   const measurement *m = check_measurement(L, 1);
-  const int64_t j = check_place(L, m);
+  const int64_t j = check_place(L, 2, m);
   cj_weights all = {0};
   if (!m->sums.all) raise_error(L, "packet: nothing was measured");
   check_status(L, cj_weights_open(&all, m->p.samples));

@@ -120,7 +120,7 @@ static sheet work_out(const cj_reading *r, const cj_means *m) {
     window(&s, r);
   else
     plain(&s, r);
-  if (strcmp(r->set, "faces") == 0) faces(&s, r);
+  if (strcmp(r->set, "faces") == 0 || strcmp(r->set, "pencils") == 0) faces(&s, r);
   if (r->whole) no_faces(&s);
   if (strcmp(r->set, "field") == 0) field(&s);
   derive(&s);
@@ -138,6 +138,22 @@ void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[C
 void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QUANTITIES]) {
   const sheet s = work_out(r, m);
   for (int k = 0; k < CJ_QUANTITIES; k++) out[k] = s.known[k] ? s.q[k].v : NAN;
+}
+
+void cj_estimate_changes(const cj_reading *r, const cj_means *m, const cj_means *change,
+                         double unit, double out[CJ_QUANTITIES]) {
+  const sheet s = work_out(r, m);
+  for (int k = 0; k < CJ_QUANTITIES; k++) {
+    const cj_dual *q = &s.q[k];
+    double by = 0, rounding = 0;
+    for (int p = 0; p < m->terms; p++) {
+      by += q->d[p] * change->mean[p];
+      rounding += fabs(q->d[p] * m->mean[p]);
+    }
+    out[k] = s.known[k]
+                 ? fabs(by) + dual_error(q, m->terms, change->cov, change->count) + unit * rounding
+                 : NAN;
+  }
 }
 
 /* INFINITY where the variance came out below 0. */

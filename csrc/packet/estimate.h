@@ -56,6 +56,11 @@ void cj_reading_choose(cj_reading *r, const cj_means *m, bool surer);
 
 /* All quantities of one pixel. */
 void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]);
+/* What they change by, at most and to first order, when every sample's terms change like those that
+ * `change` is known from: |change| with its own standard error, and what rounding of the means by
+ * the share `unit` does. */
+void cj_estimate_changes(const cj_reading *r, const cj_means *m, const cj_means *change,
+                         double unit, double out[CJ_QUANTITIES]);
 /* Their values alone: needs no covariances. */
 void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QUANTITIES]);
 

@@ -44,6 +44,7 @@ void cj_mcmc_drop(cj_mcmc *m) {
   cj_places_drop(&m->now);
   cj_places_drop(&m->next);
   cj_traces_drop(&m->traces);
+  cj_chain_field_drop(&m->field);
   *m = (cj_mcmc){0};
 }
 
@@ -135,6 +136,7 @@ static cj_status levels(const walk *w, const cj_logits *z) {
     const double l =
         cj_packet_value(&w->p->loss, z->classes, z->z + c * z->classes, w->p->labels[0], slope);
     for (int64_t k = 0; k < z->classes; k++) slope[k] = l != 0 ? slope[k] / l : 0;
+    m->next.l[c] = l;
     m->next.level[c] += 2 * log(fabs(l));
   }
   return CJ_OK;
@@ -327,19 +329,32 @@ static void add_task(void *context, int64_t b) {
       .x = cj_place_row(w->p, m->now.x.data, first),
       .g = cj_place_row(w->p, m->now.h, first),
       .score = cj_reference_flat(&w->p->reference) ? NULL : cj_place_row(w->p, m->now.score, first),
+      .field = m->field.values ? cj_place_row(w->p, m->field.values, first) : NULL,
       .centre = w->p->centre};
   cj_moments_add(&w->s->all[0], (int)b, &e);
   if (e.score) cj_moments_add(&w->s->parts[0], (int)b, &e);
 }
 
-static void keep(walk *w) {
-  const double rate = acceptance(w->m);
+/* Do pencils go through the samples of this step? Their rounds are spread evenly over the kept
+ * steps, the last of which has one. */
+static bool pencils_due(const cj_mcmc *m) {
+  const cj_pencils *s = m->pencils;
+  return s && (m->step - m->set.burn + 1) * s->set.rounds >= (s->done + 1) * m->set.keep;
+}
+
+static cj_status keep(walk *w) {
+  cj_mcmc *m = w->m;
+  const double rate = acceptance(m);
   if (rate >= 0) {
-    w->m->accepted += rate;
-    w->m->moved++;
+    m->accepted += rate;
+    m->moved++;
   }
+  if (w->p->field) CJ_TRY(cj_chain_field_ask(&m->field, w->p, &m->now, m->set.chains));
   each(w, CJ_BATCHES, add_task);
-  w->s->done += w->m->set.chains;
+  w->s->done += m->set.chains;
+  if (!pencils_due(m)) return CJ_OK;
+  const cj_pencil_round round = {m->set.chains, m->now.x.data, m->v};
+  return cj_pencils_add(m->pencils, w->p, w->o, &round);
 }
 
 cj_status cj_mcmc_run(cj_mcmc *m, const cj_packet *p, cj_oracle *o, int64_t count,
@@ -353,7 +368,7 @@ cj_status cj_mcmc_run(cj_mcmc *m, const cj_packet *p, cj_oracle *o, int64_t coun
     if (m->step < m->set.burn)
       adapt(m);
     else
-      keep(&w);
+      status = keep(&w);
     m->step++;
   }
   s->forwards += o->forwards - before[0];

@@ -23,6 +23,8 @@
 #ifndef CJ_PACKET_MCMC_H
 #define CJ_PACKET_MCMC_H
 
+#include "packet/chain_field.h"
+#include "packet/pencil.h"
 #include "packet/places.h"
 #include "packet/traces.h"
 
@@ -47,9 +49,11 @@ typedef struct cj_mcmc {
   double accepted, moved;                            /* acceptance of the kept steps, of so many */
   int64_t step, dead; /* steps so far; chains still at l = 0 after burn-in */
   cj_traces traces;   /* of every pixel, and of log rho */
+  cj_chain_field field;
+  cj_pencils *pencils; /* borrowed: filled from rounds of kept samples; or NULL */
 } cj_mcmc;
 
-/* p->label_count must be 1, p->samples = chains * keep, no faces, no field. CJ_EMEM. */
+/* p->label_count must be 1, p->samples = chains * keep, no faces. CJ_EMEM. */
 cj_status cj_mcmc_open(cj_mcmc *m, const cj_packet *p, const cj_mcmc_settings *set);
 void cj_mcmc_drop(cj_mcmc *m);
 

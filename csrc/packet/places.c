@@ -10,8 +10,8 @@
 enum { STRIP = 64 };
 
 void cj_places_drop(cj_places *at) {
-  void *blocks[] = {at->y,     at->slope,  at->bend,  at->h,    at->score,
-                    at->level, at->volume, at->steep, at->blunt};
+  void *blocks[] = {at->y, at->slope, at->bend,   at->h,     at->score,
+                    at->l, at->level, at->volume, at->steep, at->blunt};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
   cj_tensor_drop(&at->x);
 }
@@ -28,11 +28,12 @@ cj_status cj_places_open(cj_places *at, const cj_packet *p, int64_t chains) {
   at->bend = cj_alloc_zeroed(wide);
   at->h = cj_alloc_zeroed(wide);
   at->score = cj_alloc_zeroed(wide);
+  at->l = cj_alloc_zeroed(each);
   at->level = cj_alloc_zeroed(each);
   at->volume = cj_alloc_zeroed(each);
   at->steep = cj_alloc_zeroed(each);
   at->blunt = cj_alloc_zeroed(each);
-  if (at->y && at->slope && at->bend && at->h && at->score && at->level && at->volume &&
+  if (at->y && at->slope && at->bend && at->h && at->score && at->l && at->level && at->volume &&
       at->steep && at->blunt)
     return CJ_OK;
   return cj_fail(CJ_EMEM, "no memory for %lld chains", (long long)chains);
@@ -51,6 +52,7 @@ void cj_place_copy(const cj_packet *p, cj_places *to, const cj_places *from, int
   memcpy(to->y + at, from->y + at, wide);
   memcpy(to->slope + at, from->slope + at, wide);
   memcpy(to->bend + at, from->bend + at, wide);
+  to->l[c] = from->l[c];
   to->level[c] = from->level[c];
   to->volume[c] = from->volume[c];
   to->steep[c] = from->steep[c];

@@ -13,6 +13,7 @@ typedef struct cj_places {
   cj_tensor x;
   double *y, *slope, *bend; /* dx/dy, d log(dx/dy) / dy */
   char *h, *score;          /* d log l / dx, d log nu / dx */
+  double *l;                /* losses; 0 until the model was asked */
   double *level;            /* log rho up to a constant; -INFINITY where l = 0 */
   double *volume;           /* log det dx/dy up to a constant */
   double *steep, *blunt;    /* |h|^2, and sum (h - h^3 / |h|^2)^2 */

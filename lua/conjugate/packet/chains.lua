@@ -64,16 +64,17 @@ end
 -- @tparam table set from `read`
 -- @tparam function model
 -- @param plan of the model, or nil
+-- @tparam function|nil field (x, l, g, label) -> l a(x)
 -- @tparam[opt] boolean quiet
 -- @treturn integer samples that went forward
 -- @treturn integer and backward
-function M.run(m, set, model, plan, quiet)
+function M.run(m, set, model, plan, field, quiet)
   local total = set.burn + set.keep
   local bar = progress.new { label = set.method, total = total, unit = "steps", quiet = quiet }
   local done, forwards, backwards = 0, 0, 0
   local slice = math.max(math.ceil(total / SLICES), 4)
   while done < total do
-    done, forwards, backwards = core.packet_run(m, model, plan, nil, slice)
+    done, forwards, backwards = core.packet_run(m, model, plan, field, slice)
     bar:update(done)
   end
   bar:finish()

@@ -6,6 +6,9 @@ local M = {}
 
 -- Of the weights.
 local MOST_SHARE, MOST_K, LEAST_ESS, FEW_ESS = 0.1, 0.7, 100, 1000
+-- Of pencils. COARSE: share of P, where it is not next to nothing, from which an error of
+-- quadrature is worth a word.
+local LEAST_PENCILS, FEW_PENCILS, COARSE, LEAST_PRODUCT = 10, 30, 1e-3, 1e-9
 -- Of chains. From a Pareto shape of 1/2 on, what g^2 is a mean of has no variance.
 local MOST_RHAT, FINE_RHAT, LEAST_CHAIN_ESS, MOST_TAIL = 1.05, 1.01, 400, 0.5
 
@@ -54,21 +57,62 @@ local function worst_z(part, name)
   return worst
 end
 
---- Why numbers want care: few effective samples, or boundary and volume that differ. Sets
--- `r.z_B_gap` and `r.z_c_gap`, the largest differences in standard errors.
--- @tparam table r result with `ess`
--- @tparam table part the judged part: all pixels, or those whose faces were asked for
--- @treturn {string,...}
-function M.warnings(r, part)
-  local list, warn = reasons()
-  warn(r.ess < FEW_ESS, "effective sample size %.0f", r.ess)
+-- Boundary and volume that differ.
+local function compare(part, of, warn)
   local limit = verdict.quantile(#part.verdicts)
   for _, name in ipairs { "B_gap", "c_gap" } do
     local worst = worst_z(part, name)
     warn(worst and worst > limit,
-      "%s: boundary and volume differ by %.1f standard errors, limit %.1f", name, worst, limit)
-    r["z_" .. name] = worst
+      of .. "%s: boundary and volume differ by %.1f standard errors, limit %.1f", name, worst,
+      limit)
+    part["z_" .. name] = worst
   end
+end
+
+--- Pencils that may be shown.
+-- @tparam table|nil part what pencils say
+-- @treturn table|nil the part, unless it tells nothing
+-- @treturn {string,...} why
+function M.admit(part)
+  local list, refuse = reasons()
+  if not part then return nil, list end
+  refuse(part.lost > 0, "no pencils: the loss is zero at every node of %d", part.lost)
+  refuse(part.ess < LEAST_PENCILS, "no pencils: effective number %.1f, below %d", part.ess,
+    LEAST_PENCILS)
+  return #list == 0 and part or nil, list
+end
+
+-- Pixels whose slack is limited by quadrature.
+local function count_coarse(part)
+  local errors, quadrature = part.errors.slack:table(), part.quadrature.slack:table()
+  local products, coarse = part.values.P:table(), 0
+  for i, q in ipairs(quadrature) do
+    local much = q > COARSE * math.max(products[i], LEAST_PRODUCT)
+    if much and 2 * q * q > errors[i] ^ 2 then coarse = coarse + 1 end
+  end
+  return coarse, #quadrature
+end
+
+local function compare_pencils(part, warn)
+  local coarse, pixels = count_coarse(part)
+  compare(part, "pencils: ", warn)
+  warn(part.ess < FEW_PENCILS, "pencils: effective number %.1f", part.ess)
+  warn(coarse > 0, "pencils: with %d nodes quadrature is the larger error of slack at %d of %d "
+    .. "pixels", part.nodes, coarse, pixels)
+end
+
+--- Why numbers want care: few effective samples, boundary and volume that differ, coarse pencils.
+-- Sets `z_B_gap` and `z_c_gap`, the largest differences in standard errors, in the judged part, in
+-- `r.pencils` and in `r`.
+-- @tparam table r result with `ess`
+-- @tparam table part the judged part: all pixels, or those of faces or pencils
+-- @treturn {string,...}
+function M.warnings(r, part)
+  local list, warn = reasons()
+  warn(r.ess < FEW_ESS, "effective sample size %.0f", r.ess)
+  if part ~= r.pencils then compare(part, "", warn) end
+  if r.pencils then compare_pencils(r.pencils, warn) end
+  r.z_B_gap, r.z_c_gap = part.z_B_gap, part.z_c_gap
   return list
 end
 
@@ -77,7 +121,8 @@ end
 -- @treturn {string,...}
 function M.chain_warnings(r)
   local list, warn = reasons()
-  local rough, pixels = verdict.doubt(r)
+  local rough, pixels = verdict.rough(r)
+  verdict.doubt(r.pencils or r)
   warn(r.chains.rhat > FINE_RHAT, "R-hat %.3f, above %.2f", r.chains.rhat, FINE_RHAT)
   warn(rough > 0, "few samples carry g at %d of %d pixels: their errors, above %g %%, are rough",
     rough, pixels, 100 * verdict.ROUGH)

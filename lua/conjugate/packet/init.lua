@@ -135,7 +135,8 @@ end
 --   `sampler`: "plain" (points of the reference, weighted by l^2), "mcmc" (points of rho, by Markov
 --   chains), or "auto" (plain, and chains for labels where the effective sample size is below 5 %
 --   of the samples or the result was refused); `mcmc`: options of the chains, see
---   `conjugate.packet.chains`. On a line or plane the options are those of
+--   `conjugate.packet.chains`; `pencils`, `pencil_pixels`, `pencil_nodes`: quadrature along pixels
+--   of a box, see `conjugate.packet.pencils`. On a line or plane the options are those of
 --   `conjugate.packet.slices.measure`.
 -- @treturn table the result, see `conjugate.packet.result`, on a line or plane
 --   `conjugate.packet.quadrature`; with several labels a list of them

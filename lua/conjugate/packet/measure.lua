@@ -6,6 +6,7 @@ local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
 local ops = require "conjugate.ops"
+local pencils = require "conjugate.packet.pencils"
 local plans = require "conjugate.plan"
 local progress = require "conjugate.run.progress"
 local result = require "conjugate.packet.result"
@@ -14,6 +15,9 @@ local OPTIONS = {
   samples = { "integer", 20000 },
   faces = { "integer" },
   face_pixels = { "string|table", "all" },
+  pencils = { "integer" },
+  pencil_pixels = { "string|table" },
+  pencil_nodes = 16,
   seed = { "integer" },
   sampler = "plain",
   mcmc = { "table" },
@@ -30,10 +34,7 @@ local function read(packet, opts)
   o.seed = check.integer("packet", "seed", o.seed or core.random_state(), 0)
   check.one_of("packet", "sampler", o.sampler, { "plain", "mcmc", "auto" })
   o.mcmc = chains.read(o.mcmc, o.samples, packet.loss)
-  if packet.field and o.sampler ~= "plain" then
-    check.fail("packet", 'expected the sampler "plain" for a packet with a field, got "%s"',
-      o.sampler)
-  end
+  pencils.read(packet, o)
   local pixels = {}
   if packet.reference == "box" and o.faces > 0 then
     if o.face_pixels == "all" then
@@ -121,7 +122,10 @@ end
 -- Results of all labels from points of the reference.
 local function sample(packet, o, model, plan)
   local m, started, list = core.packet_new(description(packet, o)), core.clock(), {}
-  local done = work(started, fill(packet, o, model, plan, m))
+  pencils.open(m, packet, o)
+  local forwards, backwards = fill(packet, o, model, plan, m)
+  if (o.pencils or 0) > 0 then forwards, backwards = pencils.run(m, o, model, plan) end
+  local done = work(started, forwards, backwards)
   for place, label in ipairs(packet.labels) do
     list[place] = result.new(packet, o, m, place, label, done)
   end
@@ -133,8 +137,9 @@ local function walk(packet, o, model, plan, label)
   local d, set, started = description(packet, o), o.mcmc, core.clock()
   d.labels, d.face_pixels, d.face_samples = { label }, {}, 0
   d.mcmc, d.samples = set, set.chains * set.keep
-  local m = core.packet_new(d)
-  local done = work(started, chains.run(m, set, model, plan, o.quiet))
+  local m, field = core.packet_new(d), field_function(packet)
+  pencils.open(m, packet, o, set)
+  local done = work(started, chains.run(m, set, model, plan, field, o.quiet))
   return result.walked(packet, o, m, chains.diagnose(m, set), label, done)
 end
 

@@ -20,6 +20,16 @@ local function chain_record(c)
   return out
 end
 
+local function pencil_record(p)
+  if not p then return nil end
+  local out = plain(p)
+  for name, v in pairs(p.quadrature) do out[name .. "_quadrature"] = v:table() end
+  for _, key in ipairs { "pixels", "samples", "nodes", "ess", "verdicts", "z_B_gap", "z_c_gap" } do
+    out[key] = p[key]
+  end
+  return out
+end
+
 --- The result as a table of numbers, strings and lists, for JSON.
 -- @treturn table
 function M.make(self)
@@ -36,6 +46,7 @@ function M.make(self)
     out.faces.pixels, out.faces.samples = self.faces.pixels, self.faces.samples
     out.faces.verdicts = self.faces.verdicts
   end
+  out.pencils = pencil_record(self.pencils)
   return out
 end
 

@@ -20,7 +20,8 @@
 -- log rho, and standard errors come from the spread of 32 groups of chains (31 degrees of
 -- freedom). Chains do not tell beta: `beta` is there only when points of the reference were
 -- measured too (`plain`, with the sampler "auto") and not refused. On a box they do not ask for
--- faces either: B is of the volume, and without a second B there is no verdict.
+-- faces either: B is of the volume, and the verdicts are those of `pencils`, without which there
+-- are none. `pencils`, also of points of the reference: see `conjugate.packet.pencils`.
 --
 -- Why a result is refused: `conjugate.packet.gates`; how pixels are judged:
 -- `conjugate.packet.verdict`. `record()` gives plain tables, `write(path)` stores them, see
@@ -28,6 +29,7 @@
 -- @module conjugate.packet.result
 local core = require "conjugate.core"
 local gates = require "conjugate.packet.gates"
+local pencils = require "conjugate.packet.pencils"
 local record = require "conjugate.packet.record"
 local text = require "conjugate.packet.text"
 local verdict = require "conjugate.packet.verdict"
@@ -37,9 +39,13 @@ local M = {}
 local Result = { record = record.make, write = record.write, __tostring = text.of }
 Result.__index = Result
 
-local function columns(values, errors, names)
+local function append(list, more)
+  for _, reason in ipairs(more) do list[#list + 1] = reason end
+end
+
+local function columns(values, errors)
   local out = { values = {}, errors = {} }
-  for q, name in ipairs(names) do
+  for q, name in ipairs(core.packet_quantities()) do
     local v = values:select(1, q)
     local first = v:get(1)
     if first == first or v:eq(v):to("int64"):sum():item() > 0 then
@@ -49,23 +55,26 @@ local function columns(values, errors, names)
   return out
 end
 
+-- The parts whose boundary term is known are judged; the verdicts of the result are those of the
+-- faces, or else of the pencils, or else of all pixels.
 local function fill(r, m, place, face_pixels)
-  local names = core.packet_quantities()
-  local values, errors = core.packet_estimates(m, place, false)
-  local all = columns(values, errors, names)
-  r.values, r.errors, r.totals = all.values, all.errors, core.packet_totals(m, place)
+  local all = columns(core.packet_estimates(m, place, false))
   local judged = all
+  r.values, r.errors, r.totals = all.values, all.errors, core.packet_totals(m, place)
+  r.pencils, r.reasons = gates.admit(pencils.part(m, r.options, place, columns))
+  if r.pencils then
+    verdict.judge(r.pencils)
+    judged = r.pencils
+  end
   if #face_pixels > 0 then
-    values, errors = core.packet_estimates(m, place, true)
-    r.faces = columns(values, errors, names)
+    r.faces = columns(core.packet_estimates(m, place, true))
     r.faces.pixels, r.faces.samples = face_pixels, r.options.faces
     judged = r.faces
   end
-  if judged.values.B_face then
-    verdict.judge(judged)
-    r.verdicts, r.counts = judged.verdicts, judged.counts
-    r.reasons = gates.warnings(r, judged)
-  end
+  if not judged.values.B_face then return end
+  if judged ~= r.pencils then verdict.judge(judged) end
+  r.verdicts, r.counts = judged.verdicts, judged.counts
+  append(r.reasons, gates.warnings(r, judged))
 end
 
 -- What every result says; values and a status are still to come.
@@ -120,7 +129,8 @@ function M.walked(packet, o, m, c, label, work)
   if #refused > 0 then return refuse_for(r, refused) end
   fill(r, m, 1, {})
   r.values.beta, r.errors.beta, r.totals.rms_gradient = nil, nil, nil
-  for _, reason in ipairs(gates.chain_warnings(r)) do r.reasons[#r.reasons + 1] = reason end
+  if r.pencils then r.pencils.values.beta, r.pencils.errors.beta = nil, nil end
+  append(r.reasons, gates.chain_warnings(r))
   r.status = #r.reasons > 0 and "warn" or "ok"
   return r
 end

@@ -26,6 +26,15 @@ local function origin(r)
     :format(r.sampler, c.chains, c.burn, c.keep, c.acceptance, c.eps, c.rhat, r.ess, beta)
 end
 
+local function pencils(p)
+  local few = #p.pixels <= 16 and " " .. table.concat(p.pixels, ", ") or (": %d"):format(#p.pixels)
+  local _, product = spread(p.values.P)
+  local _, error_ = spread(p.errors.P)
+  local _, _, rule = spread(p.quadrature.P)
+  return ("%d pencils of %d nodes along pixels%s: median P %.6g +- %.2g, "
+    .. "of quadrature at most %.2g"):format(p.samples, p.nodes, few, product, error_, rule)
+end
+
 --- A result as text.
 -- @tparam table self a result
 -- @treturn string several lines
@@ -40,7 +49,7 @@ function M.of(self)
   lines[#lines + 1] = ("%-10s %13s %13s %13s %13s"):format("", "least", "median", "most",
     "median error")
   for _, name in ipairs(shown) do
-    local part = self.faces and self.faces.values[name] and name == "B_face" and self.faces or self
+    local part = name == "B_face" and (self.faces or self.pencils) or self
     if part.values[name] then
       local low, middle, high = spread(part.values[name])
       local _, error_ = spread(part.errors[name])
@@ -53,6 +62,7 @@ function M.of(self)
     :format(t.sigma_x[1], t.sigma_p[1], t.sigma_p[2], t.P[1], t.P[2], t.bound[1])
   lines[#lines + 1] = ("loss part of sum g^2 %.4g +- %.2g"):format(t.loss_part[1], t.loss_part[2])
     .. (t.rms_gradient and (", rms gradient %.4g"):format(t.rms_gradient[1]) or "")
+  if self.pencils then lines[#lines + 1] = pencils(self.pencils) end
   if self.counts then
     lines[#lines + 1] = ("sigma_x sigma_p >= |1 - B| / 2: holds for %d pixels, violated for %d, "
       .. "undecided for %d"):format(self.counts.holds, self.counts.violated,

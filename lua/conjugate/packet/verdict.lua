@@ -54,22 +54,27 @@ function M.judge(part)
   part.verdicts = verdicts
 end
 
---- Counts pixels where few samples carry g. Where there are some, no pixel's error is good enough
--- to call the inequality violated.
--- @tparam table r result of chains; its verdicts and counts change
+--- Counts pixels where few samples carry g.
+-- @tparam table part with `values.g` and `errors.g`
 -- @treturn integer such pixels
 -- @treturn integer all
-function M.doubt(r)
-  local values, errors, rough = r.values.g:table(), r.errors.g:table(), 0
+function M.rough(part)
+  local values, errors, rough = part.values.g:table(), part.errors.g:table(), 0
   for i, g in ipairs(values) do
     if errors[i] > M.ROUGH * g then rough = rough + 1 end
   end
-  if rough == 0 or not r.verdicts then return rough, #values end
-  for i, verdict in ipairs(r.verdicts) do
-    if verdict == "violated" then r.verdicts[i] = "undecided" end
-  end
-  r.counts.undecided, r.counts.violated = r.counts.undecided + r.counts.violated, 0
   return rough, #values
+end
+
+--- Where few samples carry g at some pixels, no pixel's error is good enough to call the inequality
+-- violated.
+-- @tparam table part of a result of chains; its verdicts and counts, if any, change
+function M.doubt(part)
+  if not part.verdicts or M.rough(part) == 0 then return end
+  for i, verdict in ipairs(part.verdicts) do
+    if verdict == "violated" then part.verdicts[i] = "undecided" end
+  end
+  part.counts.undecided, part.counts.violated = part.counts.undecided + part.counts.violated, 0
 end
 
 return M

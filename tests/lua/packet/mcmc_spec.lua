@@ -41,13 +41,14 @@ end
 
 local function walk(p, samples, mcmc, seed)
   return p:measure { sampler = "mcmc", samples = samples, mcmc = mcmc, seed = seed or 1,
-    quiet = true }
+    pencils = 0, quiet = true }
 end
 
 describe("chains", function()
   it("measure the product of sines in 784 dimensions, which plain sampling refuses", function()
     local p = cj.packet { model = sine, loss = "value", shape = { 784 }, dtype = "float64" }
-    local r = p:measure { sampler = "auto", samples = 640, faces = 0, seed = 1, quiet = true,
+    local r = p:measure { sampler = "auto", samples = 640, faces = 0, pencils = 0, seed = 1,
+      quiet = true,
       mcmc = { method = "hmc", chains = 32, burn = 60, keep = 240, leaps = 4 } }
     assert.equal("unreliable", r.plain.status)
     assert.is_nil(r.plain.values)
@@ -401,12 +402,6 @@ describe("wrong chains", function()
   for _, case in ipairs(cases) do
     it("say: " .. case[1], function() misuse.raises(case[1], p.measure, p, case[2]) end)
   end
-
-  it("say that a field needs the plain sampler", function()
-    local with = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64",
-      field = "sign" }
-    misuse.raises("with a field", with.measure, with, { sampler = "auto" })
-  end)
 
   it("say that the number of logits must stay", function()
     for _, sampler in ipairs { "plain", "mcmc" } do

@@ -1,0 +1,464 @@
+-- Pencils: quadrature along pixels against closed forms, their errors, verdicts, bytes and misuse.
+local cj = require "conjugate"
+local core = require "conjugate.core"
+local misuse = require "support.misuse"
+local starve = require "support.starve"
+
+local function holds(truth, value, err, what)
+  local off = math.abs(value - truth)
+  if off ~= off or off > 4 * err + 1e-12 then
+    error(("%s: measured %.10g +- %.2g, truth %.10g"):format(what, value, err, truth), 2)
+  end
+end
+
+local function check_truth(part, truth)
+  for name, list in pairs(truth) do
+    for k, value in ipairs(list) do
+      holds(value, part.values[name]:get(k), part.errors[name]:get(k), name .. " " .. k)
+    end
+  end
+end
+
+local function softmax2d(x)
+  return cj.linear(x, cj.tensor({ { 4, 0 }, { -2, 3 }, { -2, -3 } }, "float64"),
+    cj.tensor({ -2, 1, 1 }, "float64"))
+end
+
+local square = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
+local square_truth = {
+  mu = { .2261750335, .6223912644 }, sigma_x = { .1855191357, .2755094537 },
+  g = { 1.8536959238, .7883106615 }, c = { -1.7433635649, .7285042148 },
+  sigma_p = { .6299778237, .3011898208 }, B = { .8050111324, 1.0505680212 },
+  B_face = { .8050111324, 1.0505680212 }, c_face = { -1.7433635649, .7285042148 },
+  bound = { .0974944338, .0252840106 }, P = { .1168729414, .0829806430 },
+}
+
+local function value(f, pixels)
+  return cj.packet { model = f, loss = "value", shape = { pixels or 1 }, dtype = "float64" }
+end
+
+local function measure(p, o)
+  o.quiet, o.seed = true, o.seed or 1
+  o.samples, o.faces = o.samples or 12800, o.faces or 0
+  return p:measure(o)
+end
+
+-- of one dimension: { name, l, nodes, truth }
+local smooth = {
+  { "constant", function(x) return x * 0 + 1 end, 2, { P = 0, B_face = 1, bound = 0 } },
+  { "x", function(x) return x end, 3, { beta = 1 / 3, mu = .75, sigma_x = .1936491673104,
+    g = 1.732050807569, c = 1.5, sigma_p = .8660254037844, B_face = .75, P = .1677050983125 } },
+  { "x^4", function(x) return x * x * x * x end, 8, { sigma_x = .09045340337333, c_face = 4.5,
+    sigma_p = .5669467095138, B_face = .9, P = .05128225940684 } },
+  { "sin(pi x)", function(x) return (x * math.pi):sin() end, 16, { sigma_x = .1807560275957,
+    g = 3.14159265359, c = 0, B_face = 0, bound = .5, P = .5678618083866 } },
+  { "(2x - .6)^2 / 2", function(x) return (x * 2 - .6) * (x * 2 - .6) / 2 end, 8, { beta = .1364,
+    mu = .8714565004888, sigma_p = 1.701553781577, B_face = 1.112084806059,
+    P = .2367876463428 } },
+  { "a truncated Gaussian", function(x) return (-(x - .2) * (x - .2) / .36):exp() end, 16,
+    { B_face = .498816591044, P = .250591704478, bound = .250591704478 } },
+  { "cosh(8 (x - .5))", function(x) return (((x - .5) * 8):exp() + ((x - .5) * -8):exp()) / 2 end,
+    20, { beta = 93.65492661185, B_face = 7.962630558847, P = 3.511221715663 } },
+  { "ce k = 10", function(x) return (1 + ((x - .5) * -10):exp()):log() end, 40, {
+    beta = 4.399000440066, sigma_p = 1.002763550561, B_face = .7825465058082,
+    P = .1123985389419 } },
+}
+
+describe("pencils of one pixel", function()
+  for _, case in ipairs(smooth) do
+    local name, l, nodes, truth = unpack(case)
+    it("are exact quadrature: " .. name, function()
+      local r = measure(value(function(x) return l(x):sum(2) end),
+        { pencils = 32, pencil_nodes = nodes })
+      assert.equal("ok", r.status, table.concat(r.reasons, "; "))
+      for quantity, number in pairs(truth) do
+        assert.near(number, r.pencils.values[quantity]:get(1), 1e-8 * math.max(number, 1e-3),
+          quantity)
+      end
+      assert.same({ "holds" }, r.pencils.verdicts)
+      assert.equal(32, r.pencils.samples)
+    end)
+  end
+
+  it("are so whatever the points were drawn from", function()
+    for _, case in ipairs { { function(x) return x end, .1677050983125, .75 },
+      { function(x) return (x * math.pi):sin() end, .5678618083866, 0 } } do
+      local l, product, b = unpack(case)
+      local r = measure(value(function(x) return l(x):sum(2) end), { sampler = "mcmc",
+        samples = 12800 })
+      assert.near(product, r.pencils.values.P:get(1), 1e-9)
+      assert.near(b, r.pencils.values.B_face:get(1), 1e-9)
+      assert.is_nil(r.pencils.values.beta)
+      assert.same({ "holds" }, r.verdicts)
+    end
+  end)
+
+  -- l, P, B
+  for _, case in ipairs {
+    { "a tent", function(x) return 1 - (x * 2 - 1):abs() end, .5477225575052, 0 },
+    { "a hinge", function(x) return (.45 - x):relu() end, .1677050983125, .75 },
+    { "ce k = 100", function(x) return (1 + ((x - .5) * -100):exp()):log() end, .1609269225154,
+      .7500810813342 },
+  } do
+    local name, l, product, b = unpack(case)
+    it("know the error of their quadrature where slopes jump: " .. name, function()
+      local before = math.huge
+      for _, nodes in ipairs { 8, 64 } do
+        local r = measure(value(function(x) return l(x):sum(2) end),
+          { pencils = 32, pencil_nodes = nodes })
+        local part = r.pencils
+        holds(product, part.values.P:get(1), part.quadrature.P:get(1), "P")
+        holds(b, part.values.B_face:get(1), part.quadrature.B_face:get(1), "B_face")
+        assert.is_true(part.quadrature.P:get(1) < before)
+        assert.is_true(part.errors.P:get(1) >= part.quadrature.P:get(1))
+        before = part.quadrature.P:get(1)
+        if nodes == 8 then
+          assert.equal("warn", r.status)
+          assert.matches("with 8 nodes quadrature is the larger error", table.concat(r.reasons))
+        end
+      end
+      assert.is_true(before < 0.02 * product)
+    end)
+  end
+end)
+
+describe("pencils on a square", function()
+  it("agree with quadrature", function()
+    local r = measure(square, { pencils = 2048 })
+    assert.equal("ok", r.status, table.concat(r.reasons, "; "))
+    check_truth(r.pencils, square_truth)
+    holds(6.3142483281, r.pencils.values.beta:get(2), r.pencils.errors.beta:get(2), "beta")
+    assert.is_true(r.pencils.errors.P:get(1) < 2e-3)
+  end)
+
+  it("know more than faces of as many points, and than as many points of rho", function()
+    local plain = measure(square, { samples = 2048, faces = 2048, pencils = 2048, seed = 3 })
+    local chains = measure(square, { sampler = "mcmc", samples = 6400, pencils = 6400, seed = 3 })
+    for _, name in ipairs { "B_face", "B", "sigma_x", "P", "B_gap" } do
+      local ours, theirs = plain.pencils.errors[name]:get(2), plain.faces.errors[name]:get(2)
+      assert.is_true(ours < 0.7 * theirs, ("%s: %g, faces %g"):format(name, ours, theirs))
+    end
+    for _, name in ipairs { "sigma_x", "B", "P" } do
+      local ours, theirs = chains.pencils.errors[name]:get(2), chains.errors[name]:get(2)
+      assert.is_true(ours < 0.7 * theirs, ("%s: %g, points %g"):format(name, ours, theirs))
+      holds(chains.values[name]:get(2), chains.pencils.values[name]:get(2), theirs, name)
+    end
+    check_truth(chains.pencils, square_truth)
+  end)
+
+  it("give chains their verdicts, with errors that know of quadrature", function()
+    local r = measure(square, { sampler = "mcmc", samples = 12800 })
+    assert.same({ "holds", "holds" }, r.verdicts)
+    assert.equal(r.pencils.verdicts, r.verdicts)
+    assert.equal(2, r.counts.holds)
+    assert.equal(256, r.pencils.samples)
+    assert.same({ 1, 2 }, r.pencils.pixels)
+    check_truth(r.pencils, square_truth)
+    assert.is_true(r.z_B_gap < 4 and r.z_c_gap < 4)
+    assert.is_nil(measure(square, { sampler = "mcmc", samples = 12800, pencils = 0 }).verdicts)
+  end)
+
+  it("take several labels through one forward pass", function()
+    local both = cj.packet { model = softmax2d, labels = { 0, 1 }, shape = { 2 },
+      dtype = "float64" }
+    local alone = measure(square, { pencils = 64 })
+    local list = measure(both, { pencils = 64 })
+    assert.equal(alone.pencils.values.P:get(1), list[1].pencils.values.P:get(1))
+    assert.equal(alone.forwards, list[2].forwards)
+    assert.is_true(list[2].pencils.values.P:get(1) ~= list[1].pencils.values.P:get(1))
+  end)
+
+  it("follow the edges of the box", function()
+    local shifted = cj.packet {
+      model = function(x) return softmax2d((x + 1) / 3) end, label = 0, shape = { 2 },
+      dtype = "float64", low = -1, high = 2,
+    }
+    local a = measure(square, { pencils = 64 }).pencils.values
+    local b = measure(shifted, { pencils = 64 }).pencils.values
+    for _, name in ipairs { "P", "B_face", "B", "bound", "beta" } do
+      assert.near(a[name]:get(2), b[name]:get(2), 1e-10, name)
+    end
+    assert.near(3 * a.sigma_x:get(1), b.sigma_x:get(1), 1e-10)
+    assert.near(a.c_face:get(1) / 3, b.c_face:get(1), 1e-10)
+  end)
+end)
+
+describe("pencils in many dimensions", function()
+  it("agree with the additive loss on [0, 1]^784", function()
+    local p = value(function(x) return x:sum(2) end, 784)
+    local r = measure(p, { samples = 640, faces = 640, face_pixels = { 1, 784 }, pencils = 512,
+      pencil_pixels = { 1, 784 }, pencil_nodes = 4 })
+    check_truth(r.pencils, { sigma_x = { .288674884352 }, g = { .00255047827227 },
+      c = { .00254993625159 }, sigma_p = { 5.25787993312e-5 },
+      B_face = { .999998916765, .999998916765 }, bound = { 5.41617529754e-7 },
+      P = { 1.51781788163e-5, 1.51781788163e-5 } })
+    assert.is_true(r.pencils.errors.B_face:get(1) < 1e-8)
+    assert.is_true(r.faces.errors.B_face:get(1) > 1e-5)
+    assert.same({ "holds", "holds" }, r.pencils.verdicts)
+  end)
+
+  it("give each pixel of the product of sines its exact numbers, and a verdict", function()
+    local p = value(function(x) return (x * math.pi):sin():log():sum(2):exp() end, 784)
+    local r = measure(p, { sampler = "auto", samples = 640, pencil_pixels = { 1, 300, 784 },
+      pencils = 64, mcmc = { method = "hmc", chains = 32, burn = 60, keep = 240, leaps = 4 } })
+    assert.equal("hmc", r.sampler)
+    assert.equal("unreliable", r.plain.status)
+    for k = 1, 3 do
+      for name, truth in pairs { B_face = 0, c_face = 0, B = 0, c = 0, bound = 0.5,
+        P = .5678618083866, sigma_x = .1807560275957, g = 3.14159265359 } do
+        assert.near(truth, r.pencils.values[name]:get(k), 1e-10, name)
+        assert.is_true(r.pencils.errors[name]:get(k) < 1e-8, name)
+      end
+    end
+    assert.same({ "holds", "holds", "holds" }, r.verdicts)
+  end)
+end)
+
+describe("error bars of pencils", function()
+  local names = { "mu", "sigma_x", "g", "c", "sigma_p", "B", "B_face", "P" }
+
+  local function cover(all, quantile, least, most, o)
+    local hits = {}
+    for seed = 1, all do
+      o.seed = seed
+      local r = measure(square, o)
+      assert.is_table(r.pencils, table.concat(r.reasons))
+      for _, name in ipairs(names) do
+        local off = math.abs(r.pencils.values[name]:get(1) - square_truth[name][1])
+        local close = off <= quantile * r.pencils.errors[name]:get(1)
+        hits[name] = (hits[name] or 0) + (close and 1 or 0)
+      end
+    end
+    for _, name in ipairs(names) do
+      local share = 100 * hits[name] / all
+      assert.is_true(share >= least and share <= most, ("%s: %.1f %%"):format(name, share))
+    end
+  end
+
+  it("cover the truth as often as they say", function()
+    cover(200, 1.959964, 90, 99, { samples = 400, pencils = 96, pencil_pixels = { 1 },
+      pencil_nodes = 8 })
+  end)
+
+  it("do so when chains draw the points", function()
+    cover(80, 2.0395, 88, 100, { sampler = "mcmc", samples = 32 * 100, pencils = 320,
+      pencil_pixels = { 1 }, pencil_nodes = 8, mcmc = { chains = 32, burn = 40 } })
+  end)
+end)
+
+describe("a wrong gradient", function()
+  it("is caught by pencils, also where chains draw the points", function()
+    local function wrong(x) -- 1 % more than the slope of x1 + x2
+      local s = x:sum(2)
+      return s * 1.01 - s:detach() * 0.01 + 0.2
+    end
+    for _, sampler in ipairs { "plain", "mcmc" } do
+      local r = measure(value(wrong, 2), { sampler = sampler, samples = 12800, pencils = 256 })
+      assert.equal("warn", r.status)
+      assert.matches("pencils: B_gap: boundary and volume differ", table.concat(r.reasons, "\n"))
+      assert.matches("pencils: c_gap", table.concat(r.reasons, "\n"))
+    end
+  end)
+end)
+
+describe("pencils that tell nothing", function()
+  it("are refused where the loss is zero at every node", function()
+    -- chains stand in a groove that no node of the rule comes near
+    local p = value(function(x)
+      return (1e-3 - (x:narrow(2, 1, 1) - 0.6):abs()):relu():sum(2)
+    end, 1)
+    local r = measure(p, { sampler = "mcmc", samples = 64 * 400, pencil_nodes = 4,
+      mcmc = { burn = 600, defence = 0 } })
+    if r.status == "unreliable" then
+      assert.is_nil(r.pencils)
+    else
+      assert.matches("the loss is zero at every node", table.concat(r.reasons))
+      assert.is_nil(r.pencils)
+      assert.is_nil(r.verdicts)
+    end
+  end)
+
+  it("are refused where few of them carry the weight", function()
+    local p = value(function(x) return (x * 5):sum(2):exp() end, 2)
+    local r = measure(p, { pencils = 32, pencil_pixels = { 1 } })
+    assert.is_nil(r.pencils)
+    assert.matches("no pencils: effective number", table.concat(r.reasons))
+  end)
+end)
+
+describe("pixels of pencils", function()
+  local many = value(function(x) return x:sum(2) + 1 end, 100)
+
+  it("are spread over the image by the seed", function()
+    local first = measure(many, { pencils = 32, pencil_nodes = 2, seed = 1 }).pencils.pixels
+    local again = measure(many, { pencils = 32, pencil_nodes = 2, seed = 1 }).pencils.pixels
+    local other = measure(many, { pencils = 32, pencil_nodes = 2, seed = 2 }).pencils.pixels
+    assert.same(first, again)
+    assert.is_not.same(first, other)
+    assert.equal(16, #first)
+    for k, pixel in ipairs(first) do
+      assert.is_true(pixel > 100 / 16 * (k - 1) and pixel <= 100 / 16 * k + 1)
+    end
+  end)
+
+  it("may be all, or those that are named", function()
+    local all = measure(many, { pencils = 32, pencil_nodes = 2, pencil_pixels = "all" })
+    assert.equal(100, #all.pencils.pixels)
+    assert.equal(100, all.pencils.values.P:numel())
+    local two = measure(many, { pencils = 32, pencil_nodes = 2, pencil_pixels = { 70, 7 } })
+    assert.equal(all.pencils.values.P:get(70), two.pencils.values.P:get(1))
+    assert.equal(all.pencils.values.P:get(7), two.pencils.values.P:get(2))
+  end)
+
+  it("are told", function()
+    local r = measure(many, { pencils = 40, pencil_nodes = 2, pencil_pixels = { 70, 7 } })
+    assert.matches("64 pencils of 2 nodes along pixels 70, 7: median P", tostring(r))
+    local record = r:record()
+    assert.same({ 70, 7 }, record.pencils.pixels)
+    assert.equal(r.pencils.values.B_face:get(2), record.pencils.B_face[2])
+    assert.equal(r.pencils.quadrature.P:get(2), record.pencils.P_quadrature[2])
+    assert.same({ "holds", "holds" }, record.pencils.verdicts)
+  end)
+
+  it("leave plain sampling as it is without being asked for", function()
+    local r = measure(many, { faces = 64 })
+    assert.is_nil(r.pencils)
+    local both = measure(many, { faces = 64, pencils = 32 })
+    assert.equal(r.values.P:get(1), both.values.P:get(1))
+    assert.equal(both.faces.verdicts, both.verdicts)
+    assert.equal(16, #both.pencils.verdicts)
+  end)
+end)
+
+describe("bytes of pencils", function()
+  local function bytes(part)
+    local list = {}
+    for _, name in ipairs(cj.packet.quantities()) do
+      for _, from in ipairs { "values", "errors", "quadrature" } do
+        local v = part[from][name]
+        list[#list + 1] = v and v:contiguous():bytes()
+      end
+    end
+    return table.concat(list)
+  end
+
+  it("are the same for any number of threads", function()
+    local function record(threads, sampler)
+      local before = core.threads()
+      core.threads(threads)
+      cj.seed(4)
+      local nn = cj.nn
+      local net = nn.sequential { nn.conv2d(1, 4, 3), nn.relu(), nn.flatten(), nn.linear(64, 3) }
+      local r = cj.packet { model = net, label = 2, shape = { 1, 6, 6 } }:measure {
+        samples = 25600, faces = 0, pencils = 128, seed = 9, sampler = sampler, quiet = true,
+      }
+      core.threads(before)
+      assert.is_not.equal("unreliable", r.status, table.concat(r.reasons))
+      return bytes(r.pencils)
+    end
+    for _, sampler in ipairs { "plain", "mcmc" } do
+      assert.equal(record(1, sampler), record(2, sampler))
+    end
+  end)
+
+  it("are the same however the work is cut", function()
+    local spec = { loss = "ce", clip = 1, reference = "box", low = 0, high = 1, tau = 1, seed = 1,
+      size = { 2 }, dtype = "float64", labels = { 1 }, samples = 32 * 20, set = "plain",
+      centre = cj.full({ 2 }, 0.5, "float64"), face_pixels = {}, face_samples = 0 }
+    local chains = { chains = 32, burn = 10, keep = 20, leaps = 3, acceptance = 0.6, defence = 0.1 }
+    local function estimates(step, mcmc)
+      spec.mcmc = mcmc
+      local m, done = core.packet_new(spec), 0
+      core.packet_pencils_new(m, { pixels = { 2, 1 }, nodes = 5, rounds = 6 })
+      if mcmc then
+        while done < 30 do done = core.packet_run(m, softmax2d, nil, nil, step) end
+      else
+        while done < 6 do done = core.packet_pencils_run(m, softmax2d, nil, step) end
+      end
+      local v, e, q, even = core.packet_pencils(m, 1)
+      assert.equal(32 * 6, even.samples)
+      return v:bytes() .. e:bytes() .. q:bytes()
+    end
+    for _, mcmc in ipairs { false, chains } do
+      local whole = estimates(30, mcmc or nil)
+      for _, step in ipairs { 1, 4 } do assert.equal(whole, estimates(step, mcmc or nil)) end
+    end
+  end)
+
+  it("are those of the network called directly, nearly", function()
+    cj.seed(4)
+    local net = cj.nn.sequential { cj.nn.flatten(), cj.nn.linear(9, 8), cj.nn.tanh(),
+      cj.nn.linear(8, 3) }
+    local function product(model)
+      local p = cj.packet { model = model, label = 2, shape = { 1, 3, 3 } }
+      return measure(p, { pencils = 32 }).pencils.values.P:get(3)
+    end
+    local calls = 0
+    local planned = product(net)
+    local direct = product(function(x)
+      calls = calls + 1
+      return calls < 0 and x or net(x)
+    end)
+    assert.near(planned, direct, 1e-5 * planned)
+  end)
+end)
+
+describe("pencils without memory or time", function()
+  it("give everything back", function()
+    for _, sampler in ipairs { "plain", "mcmc" } do
+      starve.some_allocations(function()
+        measure(square, { samples = 128, pencils = 32, pencil_nodes = 3, sampler = sampler,
+          mcmc = { chains = 32, burn = 10, keep = 4 } })
+      end)
+    end
+  end)
+
+  it("pass on what the model raises", function()
+    local before, calls = starve.settle(), 0
+    local p = value(function(x)
+      calls = calls + 1
+      if calls > 110 then error("no more") end
+      return x:sum(2)
+    end)
+    misuse.raises("no more", p.measure, p, { samples = 3200, faces = 0, pencils = 4096,
+      pencil_nodes = 2, quiet = true })
+    assert.equal(before, starve.settle())
+  end)
+end)
+
+describe("wrong pencils", function()
+  for _, case in ipairs {
+    { "for pencils", { pencils = -1 } },
+    { "for pencils", { pencils = "all" } },
+    { "for pencil_nodes", { pencil_nodes = 1 } },
+    { "for pencil_nodes", { pencil_nodes = 65 } },
+    { "for pencil_pixels", { pencil_pixels = { 3 } } },
+    { "expected a pixel for pencil_pixels", { pencil_pixels = {} } },
+    { "for pencil_pixels", { pencil_pixels = "some" } },
+  } do
+    it("say: " .. case[1], function() misuse.raises(case[1], square.measure, square, case[2]) end)
+  end
+
+  it("say that they need a box", function()
+    local p = cj.packet { model = softmax2d, label = 0, reference = "window",
+      centre = cj.zeros({ 2 }, "float64") }
+    misuse.raises('expected the reference "box" for pencils, got "window"', p.measure, p,
+      { pencils = 32 })
+    assert.is_nil(p:measure({ sampler = "mcmc", samples = 6400, quiet = true }).pencils)
+  end)
+
+  it("say what the core cannot do", function()
+    local spec = { loss = "ce", clip = 1, reference = "box", low = 0, high = 1, tau = 1, seed = 1,
+      size = { 2 }, dtype = "float64", labels = { 1 }, samples = 32, set = "plain",
+      centre = cj.full({ 2 }, 0.5, "float64"), face_pixels = {}, face_samples = 0 }
+    local m = core.packet_new(spec)
+    misuse.raises("no pencils", core.packet_pencils_run, m, softmax2d, nil, 1)
+    assert.is_nil(core.packet_pencils(m, 1))
+    core.packet_pencils_new(m, { pixels = { 1 }, nodes = 2, rounds = 1 })
+    misuse.raises("once", core.packet_pencils_new, m, { pixels = { 1 }, nodes = 2, rounds = 1 })
+    misuse.raises("a measurement", core.packet_pencils, {}, 1)
+    spec.reference, spec.centres = "window", cj.zeros({ 2 }, "float64")
+    misuse.raises("a box", core.packet_pencils_new, core.packet_new(spec),
+      { pixels = { 1 }, nodes = 2, rounds = 1 })
+  end)
+end)
