@@ -6,6 +6,8 @@
  *
  * Chains add their rounds while they walk. */
 #include <float.h>
+#include <math.h>
+#include <string.h>
 
 #include "core/memory.h"
 #include "lua/attack_job.h"
@@ -85,31 +87,33 @@ static void push_quadrature(lua_State *L, const measurement *m, int64_t j) {
   }
 }
 
-/* The least (sum w)^2 / sum w^2 over the pixels, w the first term: the pencils that count. */
+/* The least (sum w)^2 / sum w^2 over the pixels, w the first term: the pencils that count. Pixels
+ * without any have no numbers anyway. */
 static double least_even(const measurement *m, int64_t j) {
   double least = INFINITY;
   for (int64_t k = 0; k < m->pencils.set.count; k++) {
     cj_means w;
     cj_moments_means(&m->pencils.sums[j], k, &w);
     const double square = w.mean[0] * w.mean[0];
-    least = fmin(least, square > 0 ? w.count * square / (square + w.cov[0]) : 0);
+    if (square > 0) least = fmin(least, w.count * square / (square + w.cov[0]));
   }
-  return least;
+  return isfinite(least) ? least : 0;
 }
 
-/* -> values, errors and errors of quadrature, float64 [quantities, pixels] each, and { samples,
- * ess, lost } */
+/* -> values, errors and errors of quadrature, float64 [quantities, pixels] each; lost, float64
+ * [pixels]: pencils whose nodes all missed the loss; { samples, ess } */
 static int l_pencils(lua_State *L) {
   const measurement *m = check_measurement(L, 1);
   const int64_t j = check_place(L, 2, m);
   if (!m->pencils.sums) return 0;
   push_estimates(L, m, &m->pencils.sums[j], m->pencil_pixels);
   push_quadrature(L, m, j);
-  lua_createtable(L, 0, 3);
+  double *lost = push_new(L, CJ_F64, 1, &m->pencils.set.count)->data;
+  memcpy(lost, m->pencils.lost, (size_t)m->pencils.set.count * sizeof *lost);
+  lua_createtable(L, 0, 2);
   set_number(L, "samples", (double)m->pencils.samples);
   set_number(L, "ess", least_even(m, j));
-  set_number(L, "lost", (double)m->pencils.lost);
-  return 4;
+  return 5;
 }
 
 static const luaL_Reg functions[] = {

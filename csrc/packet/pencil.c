@@ -19,7 +19,7 @@ void cj_pencils_drop(cj_pencils *s) {
     if (s->sums) cj_moments_drop(&s->sums[j]);
     if (s->changes) cj_moments_drop(&s->changes[j]);
   }
-  void *blocks[] = {s->place, s->weight, s->sums, s->changes};
+  void *blocks[] = {s->place, s->weight, s->sums, s->changes, s->lost};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
   *s = (cj_pencils){0};
 }
@@ -47,7 +47,8 @@ static cj_status open_all(cj_pencils *s, const cj_packet *p) {
   s->weight = cj_alloc(points * sizeof(double));
   s->sums = cj_alloc_zeroed(labels * sizeof *s->sums);
   s->changes = cj_alloc_zeroed(labels * sizeof *s->changes);
-  if (!s->place || !s->weight || !s->sums || !s->changes)
+  s->lost = cj_alloc_zeroed((size_t)s->set.count * sizeof(double));
+  if (!s->place || !s->weight || !s->sums || !s->changes || !s->lost)
     return cj_fail(CJ_EMEM, "no memory for pencils");
   set_rules(s, p->reference.low, p->reference.high);
   for (int64_t j = 0; j < p->label_count; j++) {
@@ -181,7 +182,8 @@ static void finish_pencil(bundle *b, int64_t j, const pencil *at, double face[FA
   integrate(b, at, 0, nodes, face, whole);
   if (at->halved) integrate(b, at, nodes, 2 * nodes, face, halves);
   if (s->set.of_rho) {
-    b->s->lost += v > 0 && !(whole[0] > 0);
+    const bool lost = !(whole[0] > 0) || (at->halved && !(halves[0] > 0));
+    if (lost && v > 0) s->lost[at->k]++;
     normalise(whole, v);
     if (at->halved) normalise(halves, v);
   }

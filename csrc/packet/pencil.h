@@ -31,9 +31,9 @@ typedef struct cj_pencil_settings {
 typedef struct cj_pencils {
   cj_pencil_settings set;
   int64_t labels, done, samples; /* done: rounds */
-  int64_t lost;                  /* pencils of points of rho with l = 0 at every node */
   double *place, *weight;        /* of the nodes of a pencil, and of those of its halves */
   cj_moments *sums, *changes;    /* [labels]; changes: from whole pencils to halves */
+  double *lost;                  /* [count]: pencils of rho with l = 0 at every node of a rule */
 } cj_pencils;
 
 /* Points with their weights v, or NULL for 1. Row k belongs to batch k * CJ_BATCHES / rows. */

@@ -76,7 +76,8 @@ end
 function M.admit(part)
   local list, refuse = reasons()
   if not part then return nil, list end
-  refuse(part.lost > 0, "no pencils: the loss is zero at every node of %d", part.lost)
+  refuse(part.unresolved == #part.pixels, "no pencils: %d nodes resolve the loss at no pixel",
+    part.nodes)
   refuse(part.ess < LEAST_PENCILS, "no pencils: effective number %.1f, below %d", part.ess,
     LEAST_PENCILS)
   return #list == 0 and part or nil, list
@@ -97,6 +98,8 @@ local function compare_pencils(part, warn)
   local coarse, pixels = count_coarse(part)
   compare(part, "pencils: ", warn)
   warn(part.ess < FEW_PENCILS, "pencils: effective number %.1f", part.ess)
+  warn(part.unresolved > 0, "pencils: no numbers for %d of %d pixels, whose loss %d nodes do not "
+    .. "resolve", part.unresolved, pixels, part.nodes)
   warn(coarse > 0, "pencils: with %d nodes quadrature is the larger error of slack at %d of %d "
     .. "pixels", part.nodes, coarse, pixels)
 end

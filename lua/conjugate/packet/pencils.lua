@@ -16,7 +16,9 @@
 -- `pixels`, `samples` (pencils of a pixel), `nodes`, `ess` (pencils that count, the least over the
 -- pixels) and `quadrature`: the part of the errors that more pencils do not take away. It is known
 -- from the first 32 pencils of each pixel, which are looked at in two halves as well, and is large
--- where slopes jump, as those of networks with ReLU do.
+-- where slopes jump, as those of networks with ReLU do. Where nodes are too far apart to see rho at
+-- all, `unresolved` pixels, the numbers are NaN; where that is so for all pixels, or fewer than 10
+-- pencils count, there is no `r.pencils`.
 -- @module conjugate.packet.pencils
 -- @source Gelfand & Smith, JASA 1990 (Rao-Blackwell: expectations given all other pixels)
 local check = require "conjugate.check"
@@ -25,6 +27,8 @@ local progress = require "conjugate.run.progress"
 
 local M = {}
 
+-- Error of quadrature, as a share of sigma_x, from which nodes tell nothing of where rho is.
+local UNRESOLVED = 0.3
 local OF_CHAINS, SPREAD, BATCHES = 256, 16, 32
 local MOST_NODES, SLICES = 64, 40 -- how often the bar moves
 
@@ -94,6 +98,20 @@ function M.run(m, o, model, plan)
   return forwards, backwards
 end
 
+-- float64 [pixels], 0 where the nodes resolve the loss and NaN elsewhere, and how many these are.
+local function unresolved(part, lost)
+  if not part.quadrature.mu then return nil, lost:numel() end
+  local width, misses = part.values.sigma_x:table(), lost:table()
+  local mu, sigma_x = part.quadrature.mu:table(), part.quadrature.sigma_x:table()
+  local mask, count = {}, 0
+  for k, w in ipairs(width) do
+    local known = misses[k] == 0 and mu[k] < UNRESOLVED * w and sigma_x[k] < UNRESOLVED * w
+    mask[k] = known and 0 or 0 / 0
+    if not known then count = count + 1 end
+  end
+  return core.tensor(mask, "float64"), count
+end
+
 --- What the pencils of a label say.
 -- @param m a measurement at its end
 -- @tparam table o options from `read`
@@ -101,12 +119,17 @@ end
 -- @tparam function columns (values, errors) -> { values = ..., errors = ... } by name
 -- @treturn table|nil the part of the result; nil without pencils
 function M.part(m, o, place, columns)
-  local values, errors, quadrature, even = core.packet_pencils(m, place)
+  local values, errors, quadrature, lost, even = core.packet_pencils(m, place)
   if not values then return nil end
   local part = columns(values, (errors * errors + quadrature * quadrature):sqrt())
   part.quadrature = columns(quadrature, quadrature).values
   part.pixels, part.nodes = o.pencil_pixels, o.pencil_nodes
-  part.samples, part.ess, part.lost = even.samples, even.ess, even.lost
+  part.samples, part.ess = even.samples, even.ess
+  local mask
+  mask, part.unresolved = unresolved(part, lost)
+  for _, list in ipairs { part.values, part.errors, part.quadrature } do
+    for name, v in pairs(list) do list[name] = mask and v + mask end
+  end
   return part
 end
 

@@ -24,7 +24,8 @@ local function pencil_record(p)
   if not p then return nil end
   local out = plain(p)
   for name, v in pairs(p.quadrature) do out[name .. "_quadrature"] = v:table() end
-  for _, key in ipairs { "pixels", "samples", "nodes", "ess", "verdicts", "z_B_gap", "z_c_gap" } do
+  for _, key in ipairs { "pixels", "samples", "nodes", "ess", "unresolved", "verdicts", "z_B_gap",
+    "z_c_gap" } do
     out[key] = p[key]
   end
   return out

@@ -2,11 +2,15 @@
 -- @module conjugate.packet.text
 local M = {}
 
+-- Least, median and most of those that are numbers.
 local function spread(v)
-  local list = v:table()
+  local list = {}
+  for _, x in ipairs(v:table()) do
+    if x == x then list[#list + 1] = x end
+  end
   table.sort(list)
   local function at(share)
-    return list[math.max(math.ceil(share * #list), 1)]
+    return list[math.max(math.ceil(share * #list), 1)] or 0 / 0
   end
   return at(0), at(0.5), at(1)
 end
