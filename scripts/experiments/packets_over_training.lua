@@ -1,17 +1,20 @@
 --- E11: what the packets of a network do while it is trained, next to its accuracy and robustness.
 --
 -- The measurement the paper does not make. For every network and seed the packets of all labels are
--- measured after some epochs (0: before training), over the box [0, 1]^M and over the data (normal
--- around training images), and beside them TA and RA (the paper's PGD). Then: does any half of the
--- uncertainty relation move with robustness? Kendall's tau over the epochs of one training, for
--- each seed, and its mean over the seeds with a 95 % interval (t distribution).
+-- measured after some epochs (0: before training), over the box [0, 1]^M, over the data (normal
+-- around training images), in a window around the first training image, and on the line from the
+-- first image of the label's class to that of the next class; and beside them TA and RA (the
+-- paper's PGD). Then: does any half of the uncertainty relation move with robustness? Kendall's tau
+-- over the epochs of one training, for each seed, and its mean over the seeds with a 95 % interval
+-- (t distribution).
 --
 --     conjugate run scripts/experiments/packets_over_training.lua --out runs/packets
 --
 -- Options: --models convnet,resnet  --data mnist  --seeds 3  --epochs 0,1,2,5,10,20
 -- --samples 20000 (each packet)  --faces 64 (samples that ask for the faces of the box)
 -- --centres 1000 (training images of the data packet)  --tau 0.1
--- --limit (first test images)  --train_limit. A run that was stopped goes on where it was.
+-- --points 1000 (of a line)  --limit (first test images)  --train_limit. A run that was stopped goes
+-- on where it was.
 local cj = require "conjugate"
 local files = require "conjugate.run.files"
 local words = require("conjugate.cli").words
@@ -55,7 +58,18 @@ local packets = {
   { key = "box_err", reference = "box", loss = "err", shape = shape },
   { key = "data_ce", reference = "data", loss = "ce", data = around, tau = tau },
   { key = "data_err", reference = "data", loss = "err", data = around, tau = tau },
+  { key = "window_ce", reference = "window", loss = "ce", centre = train:batch(1, 1), tau = tau },
+  { key = "line_ce", reference = "line", loss = "ce" },
 }
+
+-- The first training image of a class.
+local function first_image(class)
+  for i = 1, train:size() do
+    local x, y = train:batch(i, 1)
+    if y:get(1) == class then return x:select(1, 1) end
+  end
+  error(("expected a training image of class %d"):format(class), 0)
+end
 
 -- Quantities that are followed over the epochs: name -> from one packet's record.
 local function total(name)
@@ -112,8 +126,35 @@ local function how(seed)
   }
 end
 
+-- A packet on the line from an image of each label to one of the next, as records with totals of
+-- their one direction.
+local function measure_lines(net, description)
+  local records = {}
+  for label = 0, train.classes - 1 do
+    local r = cj.packet {
+      model = net, label = label, loss = description.loss,
+      reference = cj.packet.slices.line {
+        from = first_image(label), to = first_image((label + 1) % train.classes),
+      },
+    }:measure { points = option("points", 1000), tolerance = 1e-3, quiet = opts.quiet }
+    local e, totals = r.errors, {}
+    for _, name in ipairs { "sigma_x", "sigma_p", "P", "bound" } do
+      totals[name] = { r[name], e[name] }
+    end
+    totals.loss_part = { r.g ^ 2, 2 * r.g * e.g }
+    totals.rms_gradient = { r.g * math.sqrt(r.beta), e.g * math.sqrt(r.beta) }
+    records[label + 1] = {
+      label = label, loss = description.loss, reference = "line", status = r.status,
+      reasons = r.reasons, beta = r.beta, beta_error = e.beta, B = r.B_face, verdicts = r.verdicts,
+      points = r.points, totals = totals,
+    }
+  end
+  return records
+end
+
 -- Records of all labels of one packet, without their pixels.
 local function measure_packet(net, description, seed)
+  if description.reference == "line" then return measure_lines(net, description) end
   local o, labels = { model = net, labels = {} }, train.classes
   for key, value in pairs(description) do
     if key ~= "key" then o[key] = value end

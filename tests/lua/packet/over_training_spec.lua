@@ -19,7 +19,7 @@ describe("packets over training", function()
   local function experiment()
     return kill.run(kill.command { "run", "scripts/experiments/packets_over_training.lua",
       "--data", "mini", "--models", "convnet", "--seeds", "2", "--epochs", "0,1", "--samples",
-      "192", "--faces", "2", "--centres", "20", "--limit", "40", "--train_limit", "300",
+      "192", "--faces", "2", "--centres", "20", "--points", "64", "--limit", "40", "--train_limit", "300",
       "--out", dir .. "/run", "--quiet" })
   end
 
@@ -29,8 +29,8 @@ describe("packets over training", function()
     local record = assert(json.decode(read(dir .. "/run/convnet-2/epoch-0001.json")))
     assert.equal(10, #record.packets.data_ce)
     local result = assert(json.decode(read(dir .. "/run/results.json")))
-    assert.equal(8, #result.epochs) -- four packets, two epochs
-    assert.equal(32, #result.taus) -- eight quantities each
+    assert.equal(12, #result.epochs) -- six packets, two epochs
+    assert.equal(48, #result.taus) -- eight quantities each
     for _, row in ipairs(result.epochs) do
       if row.refused < 20 then assert.is_true(row.P >= row.bound) end
     end
