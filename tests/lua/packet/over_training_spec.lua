@@ -19,8 +19,8 @@ describe("packets over training", function()
   local function experiment()
     return kill.run(kill.command { "run", "scripts/experiments/packets_over_training.lua",
       "--data", "mini", "--models", "convnet", "--seeds", "2", "--epochs", "0,1", "--samples",
-      "192", "--faces", "2", "--centres", "20", "--points", "64", "--limit", "40", "--train_limit", "300",
-      "--out", dir .. "/run", "--quiet" })
+      "192", "--faces", "2", "--centres", "20", "--points", "64", "--limit", "40",
+      "--train_limit", "300", "--out", dir .. "/run", "--quiet" })
   end
 
   it("are measured for every epoch and seed, compared with RA, and continued", function()
