@@ -7,6 +7,10 @@
  *   packet_evenness(m, label place)                           how even the weights are
  *   packet_totals(m, label place)                             sums over all pixels
  *   packet_chains(m)                                          whether its chains agree
+ *   packet_fit(m)                                             the tilt that a pilot suggests
+ *
+ * With tilt = s and share = a, points come from the defensive mixture with that tilt; a pilot has a
+ * stream of points of its own, and keeps its losses.
  *
  * With mcmc = { chains, burn, keep, leaps, acceptance, defence } in the description, points come
  * from chains: count and what packet_run gives are steps, and packet_evenness is of what g^2 is a
@@ -21,6 +25,7 @@
 #include "core/memory.h"
 #include "lua/attack_job.h"
 #include "lua/plan.h"
+#include "packet/pilot.h"
 #include "packet/totals.h"
 
 static const char metatable_key = 0;
@@ -106,6 +111,26 @@ static void read_centre(lua_State *L, measurement *m) {
   m->p.centre = m->centre.data;
 }
 
+/* The defensive mixture, if there is one. */
+static void read_tilt(lua_State *L, measurement *m) {
+  cj_reference *r = &m->p.reference;
+  lua_getfield(L, SPEC, "tilt");
+  const cj_tensor *slope = opt_tensor(L, -1, "packet", "tilt");
+  if (!slope) return;
+  if (slope->dtype != CJ_F64 || cj_numel(slope) != r->n || !cj_contiguous(slope))
+    raise_error(L, "packet: expected one number a pixel for tilt");
+  const double share = field_number(L, SPEC, "packet", "share");
+  if (!(share > 0 && share <= 1)) raise_error(L, "packet: expected a share in (0, 1]");
+  cj_status status;
+  RETRY(L, status, cj_tilt_open(&m->tilt, r, share));
+  check_status(L, status);
+  cj_tilt_set(&m->tilt, r, slope->data);
+  m->p.tilt = &m->tilt;
+  lua_getfield(L, SPEC, "stream"); /* of a pilot */
+  m->p.keep = !lua_isnil(L, -1);
+  if (m->p.keep) r->stream = (uint64_t)field_integer(L, SPEC, "packet", "stream", 1, 1 << 20);
+}
+
 /* The settings of chains, if there are any. */
 static bool read_chains(lua_State *L, cj_mcmc_settings *set) {
   static const char *const names[] = {"chains", "burn", "keep", "leaps", "acceptance", "defence"};
@@ -144,6 +169,7 @@ static int l_gc(lua_State *L) {
   if (m->sums.all) cj_packet_sums_drop(&m->sums, &m->p);
   cj_mcmc_drop(&m->mcmc);
   cj_pencils_drop(&m->pencils);
+  cj_tilt_drop(&m->tilt);
   cj_tensor_drop(&m->centres);
   cj_tensor_drop(&m->centre);
   cj_free(m->labels);
@@ -167,6 +193,7 @@ static int l_new(lua_State *L) {
   read_sizes(L, p);
   read_reference(L, m);
   read_centre(L, m);
+  read_tilt(L, m);
   p->labels = m->labels = packet_list(L, SPEC, "labels", 0, INT32_MAX, 0, &p->label_count);
   p->samples = field_integer(L, SPEC, "packet", "samples", 1, INT64_C(1) << 40);
   m->pixels = packet_list(L, SPEC, "face_pixels", 1, p->reference.n, 1, &p->face_count);
@@ -304,7 +331,7 @@ cj_reading packet_reading(const measurement *m, const cj_moments *moments, int64
     cj_moments_between(moments, k, means);
   else
     cj_moments_means(moments, k, means);
-  cj_reading_choose(&r, means, chains);
+  cj_reading_choose(&r, means, chains || m->p.tilt);
   return r;
 }
 
@@ -402,6 +429,21 @@ static int l_chains(lua_State *L) {
   return 1;
 }
 
+/* packet_fit(pilot) -> float64 [n], the slope of a tilt, and its effective sample size over the
+ * samples, as the pilot predicts it */
+static int l_fit(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  if (!m->sums.losses || m->sums.done < m->p.samples || strcmp(m->sums.all->set->name, "window"))
+    raise_error(L, "packet: no pilot, or not at its end");
+  const cj_reference *r = &m->p.reference;
+  double *slope = push_new(L, CJ_F64, 1, &r->n)->data, evenness;
+  cj_status status;
+  RETRY(L, status, cj_pilot_fit(&m->p, &m->sums, slope, &evenness));
+  check_status(L, status);
+  lua_pushnumber(L, evenness);
+  return 2;
+}
+
 /* packet_quantities() -> names, in the order of the estimates */
 static int l_quantities(lua_State *L) {
   lua_createtable(L, CJ_QUANTITIES, 0);
@@ -442,6 +484,7 @@ static const luaL_Reg functions[] = {{"packet_new", l_new},
                                      {"packet_quantities", l_quantities},
                                      {"packet_loss", l_loss},
                                      {"packet_chains", l_chains},
+                                     {"packet_fit", l_fit},
                                      {NULL, NULL}};
 
 void open_packet(lua_State *L) {

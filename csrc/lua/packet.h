@@ -13,6 +13,7 @@ typedef struct measurement {
   cj_packet_sums sums;
   cj_mcmc mcmc;       /* without chains: points of the reference */
   cj_pencils pencils; /* without rounds: none */
+  cj_tilt tilt;       /* of a defensive mixture */
   cj_tensor centres, centre;
   int64_t *labels, *pixels, *pencil_pixels;
 } measurement;

@@ -162,11 +162,27 @@ static double error_of(const cj_reading *r, const cj_means *m, cj_quantity q) {
   return s.q[q].v > 0 ? dual_error(&s.q[q], m->terms, m->cov, m->count) : INFINITY;
 }
 
+/* The pair of forms whose product is known best: errors of the widths often cancel in it. */
+static void choose_surest(cj_reading *r, const cj_means *m) {
+  const cj_reading stein = *r;
+  double least = INFINITY;
+  for (int pair = 0; pair < 4; pair++) {
+    cj_reading one = stein;
+    one.direct_x = pair & 1;
+    one.direct_p = pair & 2;
+    const double error = error_of(&one, m, CJ_P);
+    if (!(error < least)) continue;
+    least = error;
+    *r = one;
+  }
+}
+
 void cj_reading_choose(cj_reading *r, const cj_means *m, bool surer) {
   if (strcmp(r->set, "window") != 0) return;
-  cj_reading direct = *r;
-  direct.direct_x = direct.direct_p = true;
-  const double x = error_of(r, m, CJ_SIGMA_X), p = error_of(r, m, CJ_SIGMA_P);
-  r->direct_x = surer ? error_of(&direct, m, CJ_SIGMA_X) < x : x == INFINITY;
-  r->direct_p = surer ? error_of(&direct, m, CJ_SIGMA_P) < p : p == INFINITY;
+  if (surer) {
+    choose_surest(r, m);
+    return;
+  }
+  r->direct_x = error_of(r, m, CJ_SIGMA_X) == INFINITY;
+  r->direct_p = error_of(r, m, CJ_SIGMA_P) == INFINITY;
 }

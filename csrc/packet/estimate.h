@@ -50,8 +50,8 @@ typedef struct cj_reading {
 } cj_reading;
 
 /* Chooses the forms for a window: Stein's, unless a variance came out below 0; surer: those of
- * smaller standard error. For points of rho: there the direct forms are the better ones at pixels
- * that l depends on strongly, Stein's at all others. */
+ * which P has the smallest standard error. For points of rho or near it: there the direct forms are
+ * the better ones at pixels that l depends on strongly, Stein's at all others. */
 void cj_reading_choose(cj_reading *r, const cj_means *m, bool surer);
 
 /* All quantities of one pixel. */

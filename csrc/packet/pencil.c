@@ -172,11 +172,22 @@ static void rescale(bundle *b, const pencil *at, double face[FACES]) {
   for (int k = 0; k < FACES && most > 0; k++) face[k] /= most;
 }
 
+/* v of the pencil's point; of a defensive mixture that of all pixels but the pencil's own. */
+static double weight(const bundle *b, const pencil *at) {
+  const cj_reference *r = &b->p->reference;
+  const char *x = (const char *)b->round->x + (size_t)(at->row * r->n) * cj_dtype_bytes(r->dtype);
+  const int64_t pixel = b->s->set.pixels[at->k];
+  if (b->round->v) return b->round->v[at->row];
+  if (!b->p->tilt) return 1;
+  return cj_tilt_weight_without(b->p->tilt, r, cj_tilt_along(b->p->tilt, r, x), pixel,
+                                get_element(r->dtype, x, pixel));
+}
+
 /* The terms of a pencil of label j into those of its row; face: its losses at the faces. */
 static void finish_pencil(bundle *b, int64_t j, const pencil *at, double face[FACES]) {
   const cj_pencils *s = b->s;
   const int64_t nodes = s->set.nodes, place = j * TERMS * s->set.count + at->k;
-  const double v = b->round->v ? b->round->v[at->row] : 1;
+  const double v = weight(b, at);
   double whole[TERMS], halves[TERMS];
   if (s->set.of_rho) rescale(b, at, face);
   integrate(b, at, 0, nodes, face, whole);
@@ -188,8 +199,9 @@ static void finish_pencil(bundle *b, int64_t j, const pencil *at, double face[FA
     if (at->halved) normalise(halves, v);
   }
   for (int k = 0; k < TERMS; k++) {
-    b->terms[place + k * s->set.count] = whole[k];
-    if (at->halved) b->change[place + k * s->set.count] = halves[k] - whole[k];
+    const double scale = s->set.of_rho ? 1 : v;
+    b->terms[place + k * s->set.count] = scale * whole[k];
+    if (at->halved) b->change[place + k * s->set.count] = scale * (halves[k] - whole[k]);
   }
 }
 
@@ -323,7 +335,7 @@ cj_status cj_pencils_run(cj_pencils *s, const cj_packet *p, cj_oracle *o, int64_
   if (!x) return cj_fail(CJ_EMEM, "no memory for pencils");
   while (status == CJ_OK && s->done < end) {
     for (int64_t b = 0; b < CJ_BATCHES; b++)
-      cj_reference_draw(r, s->done * CJ_BATCHES + b, x + (size_t)b * bytes);
+      cj_tilt_draw(p->tilt, r, s->done * CJ_BATCHES + b, x + (size_t)b * bytes);
     status = cj_pencils_add(s, p, o, &(cj_pencil_round){CJ_BATCHES, x, NULL});
   }
   cj_free(x);

@@ -51,7 +51,7 @@ void cj_pencils_drop(cj_pencils *s);
  * batch. Fails as cj_packet_run does. */
 cj_status cj_pencils_add(cj_pencils *s, const cj_packet *p, cj_oracle *o, const cj_pencil_round *r);
 
-/* Up to `count` rounds of CJ_BATCHES points of the reference. */
+/* Up to `count` rounds of CJ_BATCHES points of the reference, or of its defensive mixture. */
 cj_status cj_pencils_run(cj_pencils *s, const cj_packet *p, cj_oracle *o, int64_t count);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-#include "core/random.h"
 #include "packet/element.h"
 
 /* Centres whose weight is below exp(-FAR) of the nearest one's add nothing in double. */
@@ -21,8 +20,13 @@ bool cj_reference_flat(const cj_reference *r) {
   return r->kind == CJ_REFERENCE_BOX;
 }
 
+/* There are at most 2^41 points in a stream. */
+cj_stream cj_reference_stream(const cj_reference *r, const char *purpose, int64_t number) {
+  return cj_stream_open(r->seed, purpose, (r->stream << 41) + (uint64_t)number);
+}
+
 static void draw_box(const cj_reference *r, int64_t number, void *x) {
-  const cj_stream s = cj_stream_open(r->seed, "packet.box", (uint64_t)number);
+  const cj_stream s = cj_reference_stream(r, "packet.box", number);
   for (int64_t i = 0; i < r->n; i++)
     put(r, x, i, r->low + (r->high - r->low) * cj_stream_uniform(&s, (uint64_t)i));
 }
@@ -32,12 +36,20 @@ int64_t cj_reference_draw(const cj_reference *r, int64_t number, void *x) {
     draw_box(r, number, x);
     return 0;
   }
-  const cj_stream s = cj_stream_open(r->seed, "packet.normal", (uint64_t)number);
-  const cj_stream pick = cj_stream_open(r->seed, "packet.centre", (uint64_t)number);
+  const cj_stream pick = cj_reference_stream(r, "packet.centre", number);
   const int64_t k = r->count > 1 ? (int64_t)cj_stream_below(&pick, 0, (uint64_t)r->count) : 0;
-  for (int64_t i = 0; i < r->n; i++)
-    put(r, x, i, get(r, r->centres, k * r->n + i) + r->tau * cj_stream_normal(&s, (uint64_t)i));
+  cj_reference_draw_around(r, number, k, NULL, x);
   return k;
+}
+
+void cj_reference_draw_around(const cj_reference *r, int64_t number, int64_t k, const double *slope,
+                              void *x) {
+  const cj_stream s = cj_reference_stream(r, "packet.normal", number);
+  for (int64_t i = 0; i < r->n; i++) {
+    const double moved = slope ? r->tau * slope[i] : 0;
+    put(r, x, i,
+        get(r, r->centres, k * r->n + i) + r->tau * (moved + cj_stream_normal(&s, (uint64_t)i)));
+  }
 }
 
 /* |x - x_k|^2, or INFINITY as soon as it is above `most`. */

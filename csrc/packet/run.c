@@ -37,7 +37,9 @@ cj_status cj_packet_sums_open(cj_packet_sums *s, const cj_packet *p, const cj_te
   const bool curved = !cj_reference_flat(&p->reference);
   if (p->face_count) s->faces = cj_alloc_zeroed(labels * sizeof *s->faces);
   if (curved) s->parts = cj_alloc_zeroed(labels * sizeof *s->parts);
-  if (!s->all || !s->weights || (p->face_count && !s->faces) || (curved && !s->parts))
+  if (p->keep) s->losses = cj_alloc_zeroed((size_t)p->samples * sizeof(double));
+  if (!s->all || !s->weights || (p->face_count && !s->faces) || (curved && !s->parts) ||
+      (p->keep && !s->losses))
     status = cj_fail(CJ_EMEM, "no memory for the sums of %lld labels", (long long)p->label_count);
   for (int64_t j = 0; status == CJ_OK && j < p->label_count; j++) status = open_label(s, p, j, set);
   if (status != CJ_OK) cj_packet_sums_drop(s, p);
@@ -56,6 +58,7 @@ void cj_packet_sums_drop(cj_packet_sums *s, const cj_packet *p) {
   cj_free(s->faces);
   cj_free(s->parts);
   cj_free(s->weights);
+  cj_free(s->losses);
   *s = (cj_packet_sums){0};
 }
 
@@ -70,11 +73,13 @@ typedef struct group {
   int batch;
   size_t bytes;        /* of an element */
   int64_t room, rows;  /* samples */
+  int64_t first;       /* the number of the first; the others follow CJ_BATCHES apart */
   int64_t with_faces;  /* the first of them, whose faces are asked for */
   cj_tensor x;         /* [room, ...] */
   char *score, *field; /* [room, n], or NULL */
   char *few[3];        /* x, g and score at the chosen pixels, [room, faces] */
   double *l, *v, *slopes, *scratch;
+  double *along;      /* s.x of the tilt */
   int64_t classes;    /* of slopes */
   double *low, *high; /* [labels, room, faces] */
 } group;
@@ -88,7 +93,7 @@ static cj_status group_tensor(const group *g, cj_tensor *t, int64_t rows) {
 
 static void group_close(group *g) {
   void *blocks[] = {g->score, g->field,  g->few[0],  g->few[1], g->few[2], g->l,
-                    g->v,     g->slopes, g->scratch, g->low,    g->high};
+                    g->v,     g->slopes, g->scratch, g->low,    g->high,   g->along};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) cj_free(blocks[i]);
   cj_tensor_drop(&g->x);
 }
@@ -104,11 +109,12 @@ static cj_status group_open(group *g) {
   for (int k = 0; k < 3; k++) g->few[k] = cj_alloc(rows * f * g->bytes);
   g->l = cj_alloc(rows * sizeof(double));
   g->v = cj_alloc(rows * sizeof(double));
+  g->along = cj_alloc(rows * sizeof(double));
   g->scratch = cj_alloc((n + (size_t)p->reference.count) * sizeof(double));
   g->low = cj_alloc(labels * rows * f * sizeof(double));
   g->high = cj_alloc(labels * rows * f * sizeof(double));
-  if (g->score && g->field && g->few[0] && g->few[1] && g->few[2] && g->l && g->v && g->scratch &&
-      g->low && g->high)
+  if (g->score && g->field && g->few[0] && g->few[1] && g->few[2] && g->l && g->v && g->along &&
+      g->scratch && g->low && g->high)
     return CJ_OK;
   return cj_fail(CJ_EMEM, "no memory for %lld samples", (long long)g->room);
 }
@@ -117,12 +123,22 @@ static char *pixel_row(const group *g, int64_t row) {
   return (char *)g->x.data + (size_t)(row * g->p->reference.n) * g->bytes;
 }
 
+/* Sample `number` and its weight into a row; gives the centre it was drawn around. */
+static int64_t draw_weighted(group *g, int64_t number, int64_t row) {
+  const cj_reference *ref = &g->p->reference;
+  const cj_tilt *tilt = g->p->tilt;
+  const int64_t near = cj_tilt_draw(tilt, ref, number, pixel_row(g, row));
+  g->along[row] = tilt ? cj_tilt_along(tilt, ref, pixel_row(g, row)) : 0;
+  g->v[row] = tilt ? cj_tilt_weight(tilt, g->along[row]) : 1;
+  return near;
+}
+
 /* Adds sample `number` to the group. */
 static void group_draw(group *g, int64_t number) {
   const cj_reference *ref = &g->p->reference;
   const int64_t row = g->rows++;
-  const int64_t near = cj_reference_draw(ref, number, pixel_row(g, row));
-  g->v[row] = 1;
+  const int64_t near = draw_weighted(g, number, row);
+  if (row == 0) g->first = number;
   if (!cj_reference_flat(ref))
     cj_reference_score(ref, pixel_row(g, row), near, g->score + (size_t)(row * ref->n) * g->bytes,
                        g->scratch);
@@ -150,16 +166,27 @@ static void make_variant(const group *g, int64_t k, char *out) {
               side ? g->p->reference.high : g->p->reference.low);
 }
 
+/* nu / q of the other pixels of variant k, since the face has a place of its own. */
+static double variant_weight(const group *g, int64_t k) {
+  const cj_reference *r = &g->p->reference;
+  const int64_t faces = g->p->face_count, row = k / (2 * faces),
+                i = g->p->face_pixels[k / 2 % faces];
+  if (!g->p->tilt) return g->v[row];
+  return cj_tilt_weight_without(g->p->tilt, r, g->along[row], i,
+                                get_element(r->dtype, pixel_row(g, row), i));
+}
+
 static void keep_variant(const group *g, int64_t k, const cj_logits *z, int64_t at) {
+  const double v = variant_weight(g, k);
   for (int64_t j = 0; j < g->p->label_count; j++) {
     const double l =
         cj_packet_value(&g->p->loss, z->classes, z->z + at * z->classes, g->p->labels[j], NULL);
     double *side = k % 2 ? g->high : g->low;
-    side[j * g->room * g->p->face_count + k / 2] = l * l;
+    side[j * g->room * g->p->face_count + k / 2] = v * l * l;
   }
 }
 
-/* l^2 at the faces of the chosen pixels. */
+/* v l^2 at the faces of the chosen pixels. */
 static cj_status ask_faces(group *g) {
   const int64_t all = g->with_faces * 2 * g->p->face_count;
   for (int64_t k = 0; k < all; k += g->room) {
@@ -225,6 +252,7 @@ static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
     g->l[row] = cj_packet_value(&p->loss, z->classes, z->z + row * z->classes, p->labels[j],
                                 g->slopes + row * z->classes);
     cj_weights_add(&g->sums->weights[j * CJ_BATCHES + g->batch], g->v[row] * g->l[row] * g->l[row]);
+    if (g->sums->losses && j == 0) g->sums->losses[g->first + row * CJ_BATCHES] = g->l[row];
   }
   CJ_TRY(cj_oracle_pull(g->o, z, g->slopes, j + 1 < p->label_count, &slope));
   cj_evidence e = {.rows = g->rows,

@@ -8,6 +8,7 @@
 #include "packet/loss.h"
 #include "packet/moments.h"
 #include "packet/reference.h"
+#include "packet/tilt.h"
 #include "packet/weights.h"
 #include "plan/crew.h"
 
@@ -24,6 +25,8 @@ typedef struct cj_packet {
   const int64_t *labels;
   int64_t samples;       /* in all */
   const double *centre;  /* m [n] */
+  const cj_tilt *tilt;   /* points of a defensive mixture; NULL: of the reference */
+  bool keep;             /* the losses of the first label, for a pilot */
   cj_packet_field field; /* or NULL */
   void *field_self;
   /* Faces of chosen pixels of a box, from the first `face_samples` samples. */
@@ -36,6 +39,7 @@ typedef struct cj_packet_sums {
   cj_moments *all, *faces; /* [labels]; faces: NULL without chosen pixels */
   cj_moments *parts;       /* [labels]; NULL where nu is constant */
   cj_weights *weights;     /* [labels] */
+  double *losses;          /* [samples], those that are to be kept; or NULL */
   int64_t done;            /* samples so far */
   int64_t forwards, backwards;
 } cj_packet_sums;

@@ -26,7 +26,7 @@ typedef struct cj_evidence {
   const void *score;        /* d log nu / dx; NULL: nu is constant */
   const void *field;        /* l a(x) for a field a, or NULL */
   const double *centre;     /* m [n], near the mean */
-  const double *low, *high; /* l^2 with pixel i at its lower and upper face, [rows, n]; or NULL */
+  const double *low, *high; /* v l^2 with pixel i at its lower and upper face, [rows, n]; or NULL */
   const double *given;      /* of "pencils": the terms themselves, [rows, terms, n] */
 } cj_evidence;
 

@@ -3,7 +3,8 @@
  * With w = v l^2 and D = dl/dx + l d log nu / dx / 2:
  *   plain:  w, w (x - m), w (x - m)^2, v D^2, v l D, v l D (x - m)
  *   field:  these, and w a, w a^2, w a (x - m) for a field a
- *   faces:  these of plain, and v l^2 with x_i at its lower and at its upper face */
+ *   faces:  these of plain, and v l^2 with x_i at its lower and at its upper face, where v is nu /
+ * q of the other pixels */
 #include "packet/add_terms.h"
 
 enum { PLAIN = 6, FIELD = 9, FACES = 8 };
@@ -34,13 +35,10 @@ static inline void field_terms(const place *at, wide *b) {
 }
 
 static inline void face_terms(const place *at, wide *b) {
-  const double v = at->e->v[at->row];
   const int64_t i = at->row * at->e->n + at->i;
   plain_terms(at, b);
   load_double(at, at->e->low + i, &b[6]);
   load_double(at, at->e->high + i, &b[7]);
-  b[6] *= v;
-  b[7] *= v;
 }
 
 static void add_plain(const cj_evidence *e, double *sums) {

@@ -132,11 +132,13 @@ end
 -- @tparam[opt] table opts `samples` (20000), `faces`: how many samples ask for the faces of a box
 --   (256; 0 for none), `face_pixels` ("all", or a list of pixels from 1), `seed` (that of
 --   `cj.seed`), `quiet`;
---   `sampler`: "plain" (points of the reference, weighted by l^2), "mcmc" (points of rho, by Markov
---   chains), or "auto" (plain, and chains for labels where the effective sample size is below 5 %
---   of the samples or the result was refused); `mcmc`: options of the chains, see
---   `conjugate.packet.chains`; `pencils`, `pencil_pixels`, `pencil_nodes`: quadrature along pixels
---   of a box, see `conjugate.packet.pencils`. On a line or plane the options are those of
+--   `sampler`: "plain" (points of the reference, weighted by l^2), "defensive" (most of them from
+--   the reference tilted towards rho), "mcmc" (points of rho, by Markov chains), or "auto" (plain;
+--   for labels where the effective sample size is below 5 % of the samples or the result was
+--   refused, defensive; and where that is no better, chains); `defence`: options of the mixture,
+--   see `conjugate.packet.defence`; `mcmc`: options of the chains, see `conjugate.packet.chains`;
+--   `pencils`, `pencil_pixels`, `pencil_nodes`: quadrature along pixels of a box, see
+--   `conjugate.packet.pencils`. On a line or plane the options are those of
 --   `conjugate.packet.slices.measure`.
 -- @treturn table the result, see `conjugate.packet.result`, on a line or plane
 --   `conjugate.packet.quadrature`; with several labels a list of them

@@ -1,9 +1,10 @@
 --- One measurement of a packet: samples through the model into moments, with a progress bar, from
--- the reference or, where their weights are too uneven, from chains.
+-- the reference or, where their weights are too uneven, from its tilt or from chains.
 -- @module conjugate.packet.measure
 local chains = require "conjugate.packet.chains"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
+local defence = require "conjugate.packet.defence"
 local mode = require "conjugate.nn.mode"
 local ops = require "conjugate.ops"
 local pencils = require "conjugate.packet.pencils"
@@ -20,19 +21,21 @@ local OPTIONS = {
   pencil_nodes = 16,
   seed = { "integer" },
   sampler = "plain",
+  defence = { "table" },
   mcmc = { "table" },
   quiet = { "boolean" },
 }
 
 local SLICES = 40 -- how often the bar moves
-local EVEN = 0.05 -- ESS/N below which "auto" turns to chains
+local EVEN = 0.05 -- ESS/N below which "auto" turns to a defensive mixture, and then to chains
 
 local function read(packet, opts)
   local o = check.options("packet", opts, OPTIONS)
   check.integer("packet", "samples", o.samples, 2)
   o.faces = check.integer("packet", "faces", o.faces or math.min(256, o.samples), 0, o.samples)
   o.seed = check.integer("packet", "seed", o.seed or core.random_state(), 0)
-  check.one_of("packet", "sampler", o.sampler, { "plain", "mcmc", "auto" })
+  check.one_of("packet", "sampler", o.sampler, { "plain", "defensive", "mcmc", "auto" })
+  o.defence = defence.read(o.defence)
   o.mcmc = chains.read(o.mcmc, o.samples, packet.loss)
   pencils.read(packet, o)
   local pixels = {}
@@ -101,13 +104,12 @@ local function field_function(packet)
   end
 end
 
-local function fill(packet, o, model, plan, m)
-  local bar = progress.new {
-    label = "packet", total = o.samples, unit = "samples", quiet = o.quiet,
-  }
-  local field, done, forwards, backwards = field_function(packet), 0, 0, 0
-  local slice = math.max(math.ceil(o.samples / SLICES), 64)
-  while done < o.samples do
+-- Runs a measurement of points to its end.
+local function fill(m, o, label, samples, model, plan, field)
+  local bar = progress.new { label = label, total = samples, unit = "samples", quiet = o.quiet }
+  local done, forwards, backwards = 0, 0, 0
+  local slice = math.max(math.ceil(samples / SLICES), 64)
+  while done < samples do
     done, forwards, backwards = core.packet_run(m, model, plan, field, slice)
     bar:update(done)
   end
@@ -119,13 +121,18 @@ local function work(started, forwards, backwards)
   return { forwards = forwards, backwards = backwards, seconds = core.clock() - started }
 end
 
+-- Fills a measurement with points, and its pencils.
+local function run(m, packet, o, model, plan)
+  pencils.open(m, packet, o)
+  local forwards, backwards = fill(m, o, "packet", o.samples, model, plan, field_function(packet))
+  if (o.pencils or 0) > 0 then return pencils.run(m, o, model, plan) end
+  return forwards, backwards
+end
+
 -- Results of all labels from points of the reference.
 local function sample(packet, o, model, plan)
   local m, started, list = core.packet_new(description(packet, o)), core.clock(), {}
-  pencils.open(m, packet, o)
-  local forwards, backwards = fill(packet, o, model, plan, m)
-  if (o.pencils or 0) > 0 then forwards, backwards = pencils.run(m, o, model, plan) end
-  local done = work(started, forwards, backwards)
+  local done = work(started, run(m, packet, o, model, plan))
   for place, label in ipairs(packet.labels) do
     list[place] = result.new(packet, o, m, place, label, done)
   end
@@ -143,20 +150,56 @@ local function walk(packet, o, model, plan, label)
   return result.walked(packet, o, m, chains.diagnose(m, set), label, done)
 end
 
+-- What pilots say of a tilt for one label.
+local function aim(packet, o, model, plan, label)
+  local started = core.clock()
+  local fitted = defence.fit(o.defence, packet.pixels, function()
+    local d = description(packet, o)
+    d.labels = { label }
+    return d
+  end, function(m, samples) return fill(m, o, "pilot", samples, model, plan) end)
+  fitted.seconds = core.clock() - started
+  return fitted
+end
+
+-- The result of one label from points of a defensive mixture.
+local function defend(packet, o, model, plan, label, fitted)
+  local d, started = description(packet, o), core.clock()
+  d.labels, d.tilt, d.share = { label }, fitted.tilt, fitted.share
+  local m = core.packet_new(d)
+  local forwards, backwards = run(m, packet, o, model, plan)
+  return result.defended(packet, o, m, fitted, label, work(started - fitted.seconds,
+    forwards + fitted.forwards, backwards + fitted.backwards))
+end
+
+local function even(r)
+  return r.status ~= "unreliable" and r.ess >= EVEN * r.samples
+end
+
 -- What "auto" gives, for a label that was sampled plainly.
 local function better(packet, o, model, plan, plain)
-  if plain.status ~= "unreliable" and plain.ess >= EVEN * plain.samples then return plain end
-  local walked = walk(packet, o, model, plan, plain.label)
-  return result.choose(plain, walked)
+  if even(plain) then return plain end
+  local fitted, best = aim(packet, o, model, plan, plain.label), plain
+  if fitted.predicted >= EVEN then
+    best = result.over(plain, defend(packet, o, model, plan, plain.label, fitted))
+    if even(best) then return best end
+  end
+  return result.choose(best, walk(packet, o, model, plan, plain.label))
+end
+
+-- One label, by a sampler that takes each for itself.
+local function single(packet, o, model, plan, label)
+  if o.sampler == "mcmc" then return walk(packet, o, model, plan, label) end
+  return defend(packet, o, model, plan, label, aim(packet, o, model, plan, label))
 end
 
 local function measure(packet, o, model, plan)
   local list = {}
-  if o.sampler ~= "mcmc" then list = sample(packet, o, model, plan) end
+  if o.sampler == "plain" or o.sampler == "auto" then list = sample(packet, o, model, plan) end
   if o.sampler == "plain" then return list end
   for place, label in ipairs(packet.labels) do
     list[place] = list[place] and better(packet, o, model, plan, list[place])
-      or walk(packet, o, model, plan, label)
+      or single(packet, o, model, plan, label)
   end
   return list
 end

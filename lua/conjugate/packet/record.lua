@@ -13,10 +13,11 @@ local function plain(part)
   return out
 end
 
-local function chain_record(c)
-  if not c then return nil end
+-- Settings and diagnostics of a sampler, or nil.
+local function sampler_record(s)
+  if not s then return nil end
   local out = {}
-  for key, value in pairs(c) do out[key] = core.is_tensor(value) and value:table() or value end
+  for key, value in pairs(s) do out[key] = core.is_tensor(value) and value:table() or value end
   return out
 end
 
@@ -40,7 +41,8 @@ function M.make(self)
     "z_B_gap", "z_c_gap", "forwards", "backwards" } do
     out[key] = self[key]
   end
-  out.chains = chain_record(self.chains)
+  out.chains, out.defence = sampler_record(self.chains), sampler_record(self.defence)
+  if out.defence then out.defence.seconds = nil end
   if self.values then out.pixels = plain(self) end
   if self.faces then
     out.faces = plain(self.faces)

@@ -15,13 +15,15 @@
 -- parts of sum g^2, `loss_part`, `cross_part`, `window_part`, and `rms_gradient` = sqrt(beta
 -- loss_part), the root mean square of |grad l|. Errors by the jackknife over 32 batches.
 --
--- `sampler` is "plain", or "mala" or "hmc" for points of rho itself. Then `chains` holds the
--- settings and diagnostics (`conjugate.packet.chains`), `ess` is the least over the pixels and
--- log rho, and standard errors come from the spread of 32 groups of chains (31 degrees of
--- freedom). Chains do not tell beta: `beta` is there only when points of the reference were
--- measured too (`plain`, with the sampler "auto") and not refused. On a box they do not ask for
--- faces either: B is of the volume, and the verdicts are those of `pencils`, without which there
--- are none. `pencils`, also of points of the reference: see `conjugate.packet.pencils`.
+-- `sampler` is "plain"; "defensive", where most points come from the tilted reference and
+-- `defence` holds the settings and the tilt (`conjugate.packet.defence`); or "mala" or "hmc" for
+-- points of rho itself. Then `chains` holds the settings and diagnostics
+-- (`conjugate.packet.chains`), `ess` is the least over the pixels and log rho, and standard errors
+-- come from the spread of 32 groups of chains (31 degrees of freedom). Chains do not tell beta:
+-- `beta` is there only when weighted points were measured too (`plain`, with the sampler "auto")
+-- and not refused. On a box they do not ask for faces either: B is of the volume, and the verdicts
+-- are those of `pencils`, without which there are none. `pencils`, also of points of the reference:
+-- see `conjugate.packet.pencils`.
 --
 -- Why a result is refused: `conjugate.packet.gates`; how pixels are judged:
 -- `conjugate.packet.verdict`. `record()` gives plain tables, `write(path)` stores them, see
@@ -112,6 +114,30 @@ function M.new(packet, o, m, place, label, work)
   fill(r, m, place, o.face_pixels)
   r.status = #r.reasons > 0 and "warn" or "ok"
   return r
+end
+
+--- Makes the result of one label, from points of a defensive mixture.
+-- @tparam table packet the packet
+-- @tparam table o options of the measurement
+-- @param m the measurement
+-- @tparam table fitted of `conjugate.packet.defence.fit`
+-- @tparam integer label from 0
+-- @tparam table work forwards, backwards, seconds
+-- @treturn table see above
+function M.defended(packet, o, m, fitted, label, work)
+  local r = M.new(packet, o, m, 1, label, work)
+  r.sampler, r.defence = "defensive", fitted
+  return r
+end
+
+--- The better of two results of one label from weighted points.
+-- @tparam table plain from points of the reference
+-- @tparam table defended from a defensive mixture
+-- @treturn table one of them; the second with `plain` = the first
+function M.over(plain, defended)
+  if defended.status == "unreliable" or defended.ess <= plain.ess then return plain end
+  defended.plain = plain
+  return defended
 end
 
 --- Makes the result of one label, from points of rho.

@@ -22,9 +22,12 @@ local shown = { "sigma_x", "g", "c", "sigma_p", "B", "B_face", "bound", "P", "U"
 local function origin(r)
   local beta = r.beta and (", beta %.6g +- %.2g"):format(r.beta, r.beta_error) or ""
   local c = r.chains
+  local d = r.defence
   if not c then
+    local tilt = d and (", tilt %.3g, share %g"):format(d.tilt:pow(2):sum():item() ^ 0.5, d.share)
+      or ""
     return ("N %d, ESS %.0f (%.1f %%), largest share %.2g, Pareto k %.2f%s"):format(r.samples,
-      r.ess, 100 * r.ess / r.samples, r.largest, r.k, beta)
+      r.ess, 100 * r.ess / r.samples, r.largest, r.k, beta) .. tilt
   end
   return ("%s: %d chains of %d + %d steps, acceptance %.2f, step %.3g, R-hat %.3f, ESS %.0f%s")
     :format(r.sampler, c.chains, c.burn, c.keep, c.acceptance, c.eps, c.rhat, r.ess, beta)

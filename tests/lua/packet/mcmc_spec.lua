@@ -87,7 +87,8 @@ describe("chains", function()
 
   it("give a window its numbers where few plain samples count", function()
     local p = window(function(x) return (1 + (-40 * (x + 0.2)):exp()):log():sum(2) end, 1, 0.1)
-    local r = p:measure { sampler = "auto", samples = 20000, seed = 3, quiet = true }
+    local r = p:measure { sampler = "auto", samples = 20000, seed = 3, quiet = true,
+      defence = { share = 1 } } -- no tilt before the chains
     assert.equal("mala", r.sampler)
     assert.is_true(r.plain.ess < 0.05 * r.plain.samples)
     assert.equal(r.plain.beta, r.beta)
@@ -143,7 +144,7 @@ describe("chains", function()
     -- ce along u = (1, ..., 1) / 8: rho is the window but for that direction, whose truth is known
     local p = window(function(x) return (1 + (-40 * (x:sum(2) / 8 + 0.2)):exp()):log() end, 64, 0.1)
     local r = p:measure { sampler = "auto", samples = 9600, seed = 2, quiet = true,
-      mcmc = { method = "hmc", burn = 100, leaps = 5 } }
+      defence = { share = 1 }, mcmc = { method = "hmc", burn = 100, leaps = 5 } }
     assert.is_true(r.plain.ess < 0.05 * r.plain.samples)
     local sigma_x = math.sqrt((63 * 0.1 ^ 2 + .0538186090954 ^ 2) / 64)
     local sigma_p = math.sqrt((63 * 5 ^ 2 + 9.68172116508 ^ 2) / 64)
@@ -247,7 +248,7 @@ describe("a window at a confidently classified point", function()
         model = net, label = 1, reference = "window", centre = cj.tensor { 1.2, 0 }, tau = tau,
       }
       local r = p:measure { sampler = "auto", samples = 3200, seed = 1, quiet = true,
-        mcmc = { keep = 500 } }
+        defence = { share = 1 }, mcmc = { keep = 500 } }
       assert.equal("unreliable", r.plain.status)
       if r.status ~= "unreliable" then
         measured = measured + 1
@@ -300,7 +301,7 @@ describe("results of chains", function()
 
   it("give way to plain ones that were not refused", function()
     local r = p:measure { sampler = "auto", samples = 20000, seed = 3, quiet = true,
-      mcmc = { burn = 10, keep = 4 } }
+      defence = { share = 1 }, mcmc = { burn = 10, keep = 4 } }
     assert.equal("plain", r.sampler)
     assert.equal("warn", r.status)
     assert.matches("mala: the chains disagree", table.concat(r.reasons, "\n"))
