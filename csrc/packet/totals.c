@@ -44,16 +44,23 @@ static void sum_up(const cj_moments *all, const cj_moments *parts, const cj_read
   for (int b = 0; b <= CJ_BATCHES; b++) complete(beta[b], total[b]);
 }
 
-/* (B - 1) / B * sum of (t_b - mean t)^2 over the B batches left out in turn. */
+/* The jackknife over B batches, with t_b the total without batch b and t' = mean t_b: the bias of
+ * order 1/N is (B - 1) (t' - t), and goes; the variance is (B - 1) / B * sum of (t_b - t')^2.
+ * A total needs it where a number of a pixel does not: with the pixels their biases add up in full,
+ * their errors only in part. For l = |x|^2 / 2 in a window sum q is known exactly, and the noise of
+ * delta^2 is all that is left of sigma_x. The error holds the bias, too: it is all there is where
+ * the first order vanishes, and half of it stays where pixels have |1 - B| near 0. */
+static cj_estimate jackknife(double all, const double total[CJ_BATCHES + 1][CJ_TOTALS], int t) {
+  double mean = 0, spread = 0;
+  for (int b = 0; b < CJ_BATCHES; b++) mean += total[b][t] / CJ_BATCHES;
+  for (int b = 0; b < CJ_BATCHES; b++) spread += (total[b][t] - mean) * (total[b][t] - mean);
+  const double bias = (CJ_BATCHES - 1) * (mean - all);
+  return (cj_estimate){all - bias, sqrt(spread * (CJ_BATCHES - 1) / CJ_BATCHES + bias * bias)};
+}
+
 void cj_estimate_totals(const cj_moments *all, const cj_moments *parts, const cj_reading *readings,
                         cj_estimate out[CJ_TOTALS]) {
   double total[CJ_BATCHES + 1][CJ_TOTALS] = {{0}};
   sum_up(all, parts, readings, total);
-  for (int t = 0; t < CJ_TOTALS; t++) {
-    double mean = 0, spread = 0;
-    for (int b = 0; b < CJ_BATCHES; b++) mean += total[b][t] / CJ_BATCHES;
-    for (int b = 0; b < CJ_BATCHES; b++) spread += (total[b][t] - mean) * (total[b][t] - mean);
-    out[t].value = total[CJ_BATCHES][t];
-    out[t].error = sqrt(spread * (CJ_BATCHES - 1) / CJ_BATCHES);
-  }
+  for (int t = 0; t < CJ_TOTALS; t++) out[t] = jackknife(total[CJ_BATCHES][t], total, t);
 }

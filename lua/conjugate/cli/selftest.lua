@@ -9,6 +9,7 @@ M.description = "Attacks on an affine model with known distances, gradients agai
 M.examples = {
   { "selftest", "one line for each check; exits non-zero when one fails" },
   { "selftest --packets", "the laboratory of packets: every known number against quadrature" },
+  { "selftest --packets --sampled", "the same cases by 200,000 random points each: some minutes" },
   { "selftest --json", "the same for programs" },
 }
 M.order = {
@@ -17,6 +18,7 @@ M.order = {
 
 function M.define(parser)
   parser:flag("--packets", "Check the laboratory of packets instead.")
+  parser:flag("--sampled", "With --packets: by sampling, too.")
 end
 
 local function show(value)
@@ -26,8 +28,8 @@ end
 
 local function line_of(row)
   if row.error then
-    return ("%-4s %-58s %20.13g, expected %20.13g, error %.1e"):format(row.ok and "ok" or "FAIL",
-      row.name, row.measured, row.expected, row.error)
+    return ("%-4s %-58s %20.13g, expected %20.13g +- %.1e, error %.1e"):format(
+      row.ok and "ok" or "FAIL", row.name, row.measured, row.expected, row.tolerance, row.error)
   end
   local expected = show(row.expected)
   if row.tolerance then expected = ("%s +- %.2g"):format(expected, row.tolerance) end
@@ -35,8 +37,16 @@ local function line_of(row)
     show(row.measured), expected)
 end
 
+local function groups(options)
+  if not options.packets then return nil end
+  return { "packets", options.sampled and "packets_sampled" or nil }
+end
+
 function M.run(options)
-  local rows = require("conjugate.selftest").run(options.packets and { "packets" } or nil)
+  if options.sampled and not options.packets then
+    return nil, "--sampled goes with --packets"
+  end
+  local rows = require("conjugate.selftest").run(groups(options))
   local lines, failures = {}, 0
   for i, row in ipairs(rows) do
     lines[i] = line_of(row)

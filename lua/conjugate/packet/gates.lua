@@ -12,6 +12,8 @@ local LEAST_PENCILS, FEW_PENCILS, COARSE, LEAST_PRODUCT = 10, 30, 1e-3, 1e-9
 -- Of chains. From a Pareto shape of 1/2 on, what g^2 is a mean of has no variance.
 local MOST_RHAT, FINE_RHAT, LEAST_CHAIN_ESS, MOST_TAIL = 1.05, 1.01, 400, 0.5
 
+local ROUNDING = 1e-12 -- of identities that hold in every sample
+
 -- A list, and a function that adds a text to it where a condition holds.
 local function reasons()
   local list = {}
@@ -52,7 +54,7 @@ local function worst_z(part, name)
   if not part.values[name] then return nil end
   local gaps, errors, worst = part.values[name]:table(), part.errors[name]:table(), 0
   for i, gap in ipairs(gaps) do
-    if errors[i] > 0 then worst = math.max(worst, math.abs(gap) / errors[i]) end
+    worst = math.max(worst, math.abs(gap) / math.max(errors[i], ROUNDING))
   end
   return worst
 end

@@ -7,6 +7,7 @@
 local M = {}
 
 local SHARE, LEAST = 0.05, 3 -- of false alarms in all; standard errors
+local ROUNDING = 1e-12 -- a constant l has P = bound = 0 without any error
 -- Relative error of g above which its standard error is itself rough: where single pixels make l
 -- vanish, among hundreds, few samples carry g^2, and the defence, which looks at |grad log l|, does
 -- not see them.
@@ -48,7 +49,8 @@ function M.judge(part)
   part.counts = { holds = 0, violated = 0, undecided = 0 }
   for i, s in ipairs(slack) do
     local known = s == s and errors[i] == errors[i]
-    verdicts[i] = not known and "undecided" or s > -q * errors[i] and "holds" or "violated"
+    verdicts[i] = not known and "undecided" or s > -q * errors[i] - ROUNDING and "holds"
+      or "violated"
     part.counts[verdicts[i]] = part.counts[verdicts[i]] + 1
   end
   part.verdicts = verdicts

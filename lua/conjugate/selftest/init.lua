@@ -33,8 +33,8 @@ local function run_group(name, rows)
 end
 
 --- Runs checks.
--- @tparam[opt] {string,...} groups names; `groups` when left out. "packets" is one more: the
---   laboratory of packets.
+-- @tparam[opt] {string,...} groups names; `groups` when left out. Two more are the laboratory of
+--   packets: "packets" by quadrature, "packets_sampled" by sampling.
 -- @treturn {table,...} rows: group, name, measured, expected, tolerance, error, ok
 function M.run(groups)
   local rows = {}

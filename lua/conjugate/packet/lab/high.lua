@@ -43,7 +43,12 @@ local function sum_case(M, more)
   local n = M - 1
   local T, T2 = n / 2, n / 12 + n * n / 4
   local beta = 1 / 3 + T + T2
-  local truth = { beta = beta, mu = (1 / 4 + 2 * T / 3 + T2 / 2) / beta, g = 1 / math.sqrt(beta) }
+  local mu = (1 / 4 + 2 * T / 3 + T2 / 2) / beta
+  local low, high = T2 / beta, (1 + 2 * T + T2) / beta -- the face masses m(0), m(1)
+  local truth = {
+    beta = beta, mu = mu, sigma_x = math.sqrt((1 / 5 + T / 2 + T2 / 3) / beta - mu ^ 2),
+    g = 1 / math.sqrt(beta), c_face = (high - low) / 2, B_face = (1 - mu) * high + mu * low,
+  }
   for name, value in pairs(more) do truth[name] = value end
   return {
     name = ("sum of the pixels, M=%d"):format(M), group = "high", truth = truth, domain = box(M),
@@ -82,14 +87,18 @@ local function measure_radial(M, low, high, f, log_density)
   local virial = r.C[1][1] + r.mu * r.c -- E[r D] under rho
   return {
     beta = r.beta, ess = r.ess, mu = 0, c = 0, g = r.g / math.sqrt(M), B = 1 + 2 * virial / M,
-    sigma_p = r.g / math.sqrt(M), sigma_x = math.sqrt((r.mu ^ 2 + r.sigma_x ^ 2) / M),
-    c_face = r.c_face, radius = high,
+    sigma_x = math.sqrt((r.mu ^ 2 + r.sigma_x ^ 2) / M), edge = r.c_face,
+    loss = r.loss / M, cross = r.cross / M, window = r.window / M,
   }
 end
 
-local function finish(out, B)
+-- What follows, for a pixel with c = 0.
+local function finish(out, B_face)
+  out.sigma_p, out.c_face, out.B_face = out.g, 0, B_face
   out.P = out.sigma_x * out.sigma_p
-  out.bound = math.abs(1 - B) / 2
+  out.U = out.P
+  out.bound = math.abs(1 - B_face) / 2
+  out.slack, out.tightness = out.P - out.bound, out.bound / out.P
   return out
 end
 
@@ -104,8 +113,7 @@ local function ball_case(M, product, bound)
     },
     measure = function()
       local out = measure_radial(M, 0, 1, function(r) return r * r * 0.5 end)
-      out.B_face = 2 * out.c_face * out.radius / M -- nothing stands at r = 0
-      return finish(out, out.B_face)
+      return finish(out, 2 * out.edge / M) -- nothing stands at r = 0
     end,
   }
 end
@@ -116,12 +124,16 @@ local function bowl_case(M, product)
   return {
     name = ("window, |x|^2/2, M=%d"):format(M), group = "high", domain = window(M, tau),
     loss = function(x) return (x * x):sum(2) * 0.5 end,
-    truth = { sigma_x = tau * math.sqrt((M + 4) / M), P = product, bound = 0.5, B = 0, c = 0 },
+    truth = {
+      beta = M * (M + 2) * tau ^ 4 / 4, sigma_x = tau * math.sqrt((M + 4) / M), P = product,
+      bound = 0.5, B = 0, c = 0,
+    },
     measure = function()
       local peak = math.sqrt(M + 3)
       local out = measure_radial(M, math.max(0, peak - FAR), peak + FAR,
         function(r) return r * r * 0.5 end, function(r) return r * r * -0.5 end)
-      out.sigma_x, out.sigma_p = out.sigma_x * tau, out.sigma_p / tau
+      out.beta, out.sigma_x, out.g = out.beta * tau ^ 4, out.sigma_x * tau, out.g / tau
+      for _, part in ipairs { "loss", "cross", "window" } do out[part] = out[part] / tau ^ 2 end
       return finish(out, 0)
     end,
   }
@@ -163,27 +175,54 @@ local function sine(t)
   return (t * math.pi):sin()
 end
 
-local product_of_sines = {
-  name = "product of sin(pi x_i), M=784", group = "high", domain = box(784),
-  loss = function(x) return sine(x):log():sum(2):exp() end,
-  truth = {
-    mu = .5, sigma_x = .1807560275957, g = math.pi, c = 0, sigma_p = math.pi, B = 0, bound = .5,
-    P = .5678618083866,
-  },
-  ess = (2 / 3) ^ 784, -- sampling the box is hopeless
-  measure = function()
-    return quadrature.line { f = sine, low = 0, high = 1 }
-  end,
-}
+-- What of the whole is a product, too.
+local function measure_product(M, f)
+  local r = quadrature.line { f = f, low = 0, high = 1 }
+  r.beta, r.ess = r.beta ^ M, r.ess ^ M
+  return r
+end
+
+local function product_case(name, M, f, truth)
+  return {
+    name = ("product of %s, M=%d"):format(name, M), group = "high", domain = box(M), truth = truth,
+    loss = function(x)
+      local l = f(x)
+      local product = l:select(2, 1)
+      for i = 2, M do product = product * l:select(2, i) end
+      return product
+    end,
+    measure = function()
+      return measure_product(M, f)
+    end,
+  }
+end
+
+local function sine_case(M)
+  return product_case("sin(pi x_i)", M, sine, {
+    beta = 0.5 ^ M, ess = (2 / 3) ^ M, mu = .5, sigma_x = .1807560275957, g = math.pi, c = 0,
+    sigma_p = math.pi, B = 0, bound = .5, P = .5678618083866,
+  })
+end
+
+-- Sampling the box is hopeless: of 10^138 points one counts. Times 2^M, so that l^2 stays a number.
+local product_of_sines = sine_case(784)
+product_of_sines.truth.beta = 2 ^ 784
+product_of_sines.refused = "effective sample size"
+function product_of_sines.loss(x)
+  return (sine(x) * 2):log():sum(2):exp()
+end
+function product_of_sines.measure()
+  return measure_product(784, function(t) return sine(t) * 2 end)
+end
 
 -- --- attacks ------------------------------------------------------------------------------------
 
--- How far PGD with steps of .025 goes from the start in a ball of .1: four steps reach the edge
--- exactly, the fifth is held there.
-local function distance(steps)
+-- How far PGD with steps of a quarter of eps goes from the start: four steps reach the edge of the
+-- ball exactly, the fifth is held there.
+local function distance(steps, eps)
   local w = cj.tensor({ { 1, -2 }, { -1, 1 } }, "float64")
   local x = cj.full({ 1, 2 }, 0.5, "float64")
-  local pgd = cj.attacks.pgd { eps = 0.1, alpha = 0.025, steps = steps }
+  local pgd = cj.attacks.pgd { eps = eps, alpha = eps / 4, steps = steps }
   local moved = pgd(function(input)
     return cj.linear(input, w, cj.tensor({ 5, 0 }, "float64"))
   end, x, cj.tensor({ 0 }, "int64"), { quiet = true }).x_adv
@@ -192,9 +231,12 @@ end
 
 local steps_of_pgd = {
   name = "steps of PGD to the edge of its ball", group = "identity",
-  truth = { three = .075, four = .1, five = .1 }, tolerance = 1e-12,
+  truth = { three = .075, four = .1, five = .1, four_of_255 = 8 / 255 }, tolerance = 1e-12,
   measure = function()
-    return { three = distance(3), four = distance(4), five = distance(5) }
+    return {
+      three = distance(3, .1), four = distance(4, .1), five = distance(5, .1),
+      four_of_255 = distance(4, 8 / 255),
+    }
   end,
 }
 
@@ -207,6 +249,7 @@ return {
   }),
   sum_case(3072, { g = .000651006348, P = 1.95749103752e-6 }),
   ball_case(1, 2.18217890236, 2),
+  ball_case(4, 4 / math.sqrt(60), .5),
   ball_case(5, .410258075255, .4),
   ball_case(784, .00255102862479, .00255102040816),
   linear_case(4, { P = .508428952755 }),
@@ -215,6 +258,12 @@ return {
   bowl_case(2, .866025403784),
   bowl_case(10, .506622805119),
   bowl_case(784, .500000016559),
+  product_case("x_i", 3, function(t) return t * 1 end, {
+    beta = 1 / 27, ess = (5 / 9) ^ 3, mu = .75, sigma_x = .1936491673104, g = 1.732050807569,
+    c = 1.5, sigma_p = .8660254037844, B = .75, bound = .125, P = .1677050983125,
+    U = .335410196625,
+  }),
+  sine_case(3),
   product_of_sines,
   steps_of_pgd,
 }

@@ -204,4 +204,22 @@ end, {
   cross = -.719493046117, window = 1.29877186505, B = 0,
 })
 
+-- The slope k of a logistic model without end: the loss tends to a hinge and forgets k, the error
+-- to a step, whose g and P grow like sqrt(k). What is missing at k is of the order 1 / k.
+cases[#cases + 1] = {
+  name = "ce and err, k=1e6, against k without end", group = "line", tolerance = 1e-5,
+  truth = {
+    ce_P = .16770510, ce_sigma_p = math.sqrt(3), err_g = math.sqrt(1 / 3), err_P = 1 / 12,
+  },
+  measure = function()
+    local k = 1e6
+    local hinge = quadrature.line { f = ce(k), low = 0, high = 1 }
+    local step = quadrature.line { f = err(k), low = 0, high = 1 }
+    return {
+      ce_P = hinge.P, ce_sigma_p = hinge.sigma_p, err_g = step.g / math.sqrt(k),
+      err_P = step.P / math.sqrt(k),
+    }
+  end,
+}
+
 return cases

@@ -117,6 +117,20 @@ cases[#cases + 1] = model_case("softmax, ce, label 0: matrices", softmax, 0, "ce
   eigenvalues = { .016623903, .037969950 },
 }, setmetatable({ eigenvalues = 5e-10 }, { __index = function() return 5e-9 end }))
 
+-- sum_Y p_Y = 1: the densities beta_Y psi_Y^2 of likelihood packets add up to nu.
+cases[#cases + 1] = {
+  name = "softmax, amp: beta of all labels", group = "square",
+  truth = { first = .2704405093, all = 1 }, rounding = 5e-11,
+  measure = function()
+    local beta, all = {}, 0
+    for label = 0, 2 do
+      beta[label] = measure_model(softmax, label, "amp").beta
+      all = all + beta[label]
+    end
+    return { first = beta[0], all = all }
+  end,
+}
+
 cases[#cases + 1] = model_case("tanh network, ce, label 0", tanh_network, 0, "ce", by_quantity({
   { .2389344740, 1.1324640219, -.9623369939, .7882640792, .1426385321 },
   { .2275231572, 1.2944641493, 1.0360290692, .7181760027, .1765733918 },
