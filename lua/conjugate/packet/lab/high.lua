@@ -208,10 +208,10 @@ end
 local product_of_sines = sine_case(784)
 product_of_sines.truth.beta = 2 ^ 784
 product_of_sines.refused = "effective sample size"
-function product_of_sines.loss(x)
+product_of_sines.loss = function(x)
   return (sine(x) * 2):log():sum(2):exp()
 end
-function product_of_sines.measure()
+product_of_sines.measure = function()
   return measure_product(784, function(t) return sine(t) * 2 end)
 end
 

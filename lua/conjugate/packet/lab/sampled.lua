@@ -150,7 +150,8 @@ local function refusal(case, r)
     truth = "unreliable: " .. case.refused, ok = right }
 end
 
---- Holds a result of sampling against quadrature: the first and the last pixel, their faces, totals.
+--- Holds a result of sampling against quadrature: the first and the last pixel, their faces, and
+-- totals.
 -- @tparam table case one with a `domain`
 -- @tparam table r of `measure`
 -- @treturn {table,...} rows: `quantity` ("P[1]", "faces P[1]", "total P"), `measured`, `truth`,
