@@ -54,7 +54,8 @@ local function worst_z(part, name)
   if not part.values[name] then return nil end
   local gaps, errors, worst = part.values[name]:table(), part.errors[name]:table(), 0
   for i, gap in ipairs(gaps) do
-    worst = math.max(worst, math.abs(gap) / math.max(errors[i], ROUNDING))
+    local z = math.abs(gap) / math.max(errors[i], ROUNDING)
+    if z > worst then worst = z end -- not where they are NaN
   end
   return worst
 end

@@ -131,6 +131,40 @@ describe("pencils on a square", function()
     assert.is_true(r.pencils.errors.P:get(1) < 2e-3)
   end)
 
+  -- loss, label, beta, { quantity = { pixel 1, pixel 2 } }
+  for _, case in ipairs {
+    { "ce", 1, .6710132045, { sigma_x = { .1850520818, .2142179020 },
+      c_face = { 2.6661507397, -1.7666384538 }, sigma_p = { .7709841714, .7109606919 },
+      B_face = { 1.0557042037, .9529445359 }, P = { .1426722259, .1523005078 } } },
+    { "err", 0, .6026929995, { g = { 1.1845623783, .4690225293 },
+      B_face = { .6461881911, 1.0140489103 }, P = { .2164587099, .1061791498 } } },
+    { "amp", 0, .2704405093, { B_face = { .7527609379, .8444269642 },
+      P = { .1467449193, .1018335103 } } },
+    { "brier", 0, 1.6712028630, { B_face = { .6068421566 }, P = { .2493246877 } } },
+    { "tanh_ce", 1, .2578941998, { B_face = { .9428877123 }, P = { .2646544190 } } },
+  } do
+    local loss, label, beta, truth = unpack(case)
+    it(("agree with quadrature: %s, label %d"):format(loss, label), function()
+      local p = cj.packet { model = softmax2d, loss = loss, label = label, shape = { 2 },
+        dtype = "float64" }
+      local part = measure(p, { pencils = 1024, pencil_nodes = 24 }).pencils
+      check_truth(part, truth)
+      holds(beta, part.values.beta:get(1), part.errors.beta:get(1), "beta")
+      assert.is_true(part.errors.P:get(1) < 0.03 * part.values.P:get(1))
+    end)
+  end
+
+  it("agree with a quadratic loss", function()
+    local p = value(function(x)
+      local s = x:narrow(2, 1, 1) + x:narrow(2, 2, 1) * 2 - .5
+      return (s * s):sum(2) / 2
+    end, 2)
+    check_truth(measure(p, { pencils = 1024, pencil_nodes = 8 }).pencils, {
+      mu = { .6847475832438, .8179377013963 }, sigma_x = { .2469124702335, .1561894143184 },
+      sigma_p = { .3392567827497, .6785135654995 }, B_face = { .927975531894, .8480226959912 },
+      P = { .0837667302722, .1059766364024 } })
+  end)
+
   it("know more than faces of as many points, and than as many points of rho", function()
     local plain = measure(square, { samples = 2048, faces = 2048, pencils = 2048, seed = 3 })
     local chains = measure(square, { sampler = "mcmc", samples = 6400, pencils = 6400, seed = 3 })
@@ -195,6 +229,32 @@ describe("pencils in many dimensions", function()
     assert.is_true(r.pencils.errors.B_face:get(1) < 1e-8)
     assert.is_true(r.faces.errors.B_face:get(1) > 1e-5)
     assert.same({ "holds", "holds" }, r.pencils.verdicts)
+  end)
+
+  it("agree with points of rho for a network with ReLU", function()
+    cj.seed(4)
+    local nn = cj.nn
+    local net = nn.sequential { nn.conv2d(1, 4, 3), nn.relu(), nn.flatten(), nn.linear(64, 3) }
+    local r = measure(cj.packet { model = net, label = 1, shape = { 1, 6, 6 } },
+      { sampler = "mcmc", samples = 25600, pencil_pixels = { 1, 8, 15, 22, 36 } })
+    for k, i in ipairs { 1, 8, 15, 22, 36 } do
+      for _, name in ipairs { "mu", "sigma_x", "g", "c", "sigma_p", "B", "P" } do
+        local err = math.sqrt(r.pencils.errors[name]:get(k) ^ 2 + r.errors[name]:get(i) ^ 2)
+        holds(r.values[name]:get(i), r.pencils.values[name]:get(k), err, name)
+        assert.is_true(err < 0.2 * math.max(math.abs(r.values[name]:get(i)), 0.1), name)
+      end
+    end
+    assert.equal(5, r.counts.holds)
+    assert.is_true(r.z_B_gap < 4 and r.z_c_gap < 4)
+  end)
+
+  it("do not care how small losses of rho are", function()
+    local function product(scale)
+      local r = measure(value(function(x) return (x:sum(2) + 0.1) * scale end, 2),
+        { sampler = "mcmc", samples = 12800 })
+      return r.pencils.values.P:get(1)
+    end
+    assert.near(product(1), product(1e-200), 1e-10)
   end)
 
   it("give each pixel of the product of sines its exact numbers, and a verdict", function()
