@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lua/binding.h"
+#include "lua/plan.h"
+#include "packet/along.h"
 #include "packet/loss.h"
 
 typedef struct slice_job {
@@ -61,9 +63,10 @@ static cj_status ask_look(void *self, const cj_slice_points *at) {
  */
 
 /* Names of the numbers of an axis, in the order of cj_slice_axis: those of estimate.h and parts. */
-static const char *const axis_names[] = {
-    "mu", "sigma_x", "g",     "c",         "c_face", "sigma_p", "B",    "B_face", "bound",
-    "P",  "U",       "slack", "tightness", "B_gap",  "c_gap",   "loss", "cross",  "window"};
+static const char *const axis_names[] = {"mu",        "sigma_x",    "g",          "c",     "c_face",
+                                         "sigma_p",   "B",          "B_face",     "bound", "P",
+                                         "U",         "slack",      "tightness",  "B_gap", "c_gap",
+                                         "loss_part", "cross_part", "window_part"};
 enum { AXIS_NAMES = sizeof axis_names / sizeof *axis_names };
 _Static_assert(sizeof(cj_slice_axis) == AXIS_NAMES * sizeof(double), "a name for each number");
 
@@ -115,8 +118,8 @@ static void read_ends(lua_State *L, int i, const char *name, int axes, double *o
   }
 }
 
-/* packet_quadrature(f, low, high, tolerance, panels, most, batch) -> values, errors, points,
- * panels, converged; low and high: lists of 1 or 2 numbers; f as above. */
+/* packet_quadrature(f, low, high, tolerance, panels, most, batch, roundoff) -> values, errors,
+ * points, panels, converged; low and high: lists of 1 or 2 numbers; f as above. */
 static int l_quadrature(lua_State *L) {
   const int64_t limit = INT64_C(1) << 26;
   slice_job j = {.L = L};
@@ -140,6 +143,7 @@ static int l_quadrature(lua_State *L) {
   s.panels = check_integer(L, 5, "quadrature", "panels", 1, 1024);
   s.most = check_integer(L, 6, "quadrature", "points", 1, limit);
   s.batch = check_integer(L, 7, "quadrature", "batch", 1, limit);
+  s.roundoff = lua_isnoneornil(L, 8) ? 0 : check_number(L, 8, "quadrature", "roundoff");
   cj_slice_result r;
   lua_pushvalue(L, 1);
   j.ref = luaL_ref(L, LUA_REGISTRYINDEX); /* nothing raises until it is given back */
@@ -188,8 +192,49 @@ static int l_losses(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg functions[] = {
-    {"packet_quadrature", l_quadrature}, {"packet_losses", l_losses}, {NULL, NULL}};
+/* The float64 tensor at index i, packed and pushed, with `rows` lines of `length`. */
+static const double *push_lines(lua_State *L, int i, const char *name, int64_t rows,
+                                int64_t length) {
+  char what[GOT_TEXT];
+  const cj_tensor *t = check_tensor(L, i, "packet", name);
+  if (t->dtype != CJ_F64 || cj_numel(t) != rows * length)
+    raise_error(L, "packet: expected a float64 tensor of %lld elements for %s, got %s",
+                (long long)(rows * length), name, got(L, i, what));
+  check_look(L, t);
+  cj_tensor *packed = push_tensor(L);
+  check_status(L, cj_tensor_pack(packed, t));
+  return packed->data;
+}
+
+/* packet_along(plan, x0 [pixels], u [axes, pixels], t [B, axes], loss, clip, label) -> l [B],
+ * slopes [B, axes], all float64: losses of a compiled model along a slice. */
+static int l_along(lua_State *L) {
+  lua_settop(L, 7);
+  cj_along a = {.crew = check_pulls(L, 1), .loss = {.clip = check_number(L, 6, "packet", "clip")}};
+  const cj_tensor *x = cj_plan_input(a.crew->plan, 0), *t = check_tensor(L, 4, "packet", "t");
+  const int64_t pixels = cj_numel(x) / x->size[0], classes = cj_along_classes(&a);
+  if (t->ndim != 2 || t->size[1] < 1 || t->size[1] > CJ_MOST_AXES)
+    raise_error(L, "packet: expected points [B, axes] for t");
+  const int64_t size[2] = {t->size[0], t->size[1]};
+  a.axes = (int)size[1];
+  check_call(L, "packet",
+             cj_packet_kind_parse(&a.loss.kind, check_text(L, 5, "packet", "loss", NULL)));
+  if (classes < 1) raise_error(L, "packet: expected logits [B, K] from the model");
+  a.label = check_integer(L, 7, "packet", "label", 0, classes - 1);
+  a.x0 = push_lines(L, 2, "x0", 1, pixels);
+  a.u = push_lines(L, 3, "u", size[1], pixels);
+  const double *at = push_lines(L, 4, "t", size[0], size[1]);
+  double *l = push_new(L, CJ_F64, 1, size)->data, *slope = push_new(L, CJ_F64, 2, size)->data;
+  cj_status status;
+  RETRY(L, status, cj_along_look(&a, size[0], at, l, slope));
+  check_call(L, "packet", status);
+  return 2;
+}
+
+static const luaL_Reg functions[] = {{"packet_quadrature", l_quadrature},
+                                     {"packet_losses", l_losses},
+                                     {"packet_along", l_along},
+                                     {NULL, NULL}};
 
 void open_quadrature(lua_State *L) {
   set_functions(L, functions);

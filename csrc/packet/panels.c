@@ -1,7 +1,7 @@
 /* panels.c -- adaptive composite Gauss-Legendre quadrature over a box of one or two axes.
  *
- * Every panel is looked at whole, by Lobatto's rule, and in halves, by Gauss-Legendre's. While a
- * sum over all panels differs from the sum over their halves by more than the tolerance, the panels
+ * Every panel is looked at whole, by Lobatto's rule, and in halves, by Gauss-Legendre's. While the
+ * sums over panels differ from the sums over their halves by more than the tolerance, the panels
  * that differ most give way to their halves. A jump in the slope costs two panels for every bit of
  * its place, a smooth loss next to nothing: 8 nodes are exact for polynomials up to degree 15.
  *
@@ -11,6 +11,7 @@
 #include "packet/panels.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -184,39 +185,6 @@ static void halve(cj_panels *p, int64_t f) {
 /* --- refining ----------------------------------------------------------------------------------
  */
 
-static double gap_of(const cj_panels *p, int64_t f, int k) {
-  double sum = 0;
-  for (int64_t h = 0; h < p->halves; h++) sum += p->half[f * p->halves + h].sums[k];
-  return fabs(p->parent[f].sums[k] - sum);
-}
-
-/* How large each sum is by nature: what its errors are held against; 0: they do not matter. */
-static void scales(const cj_panels *p, double scale[CJ_SLICE_SUMS]) {
-  double total[CJ_SLICE_SUMS] = {0};
-  memset(scale, 0, CJ_SLICE_SUMS * sizeof *scale);
-  if (p->face > 0) {
-    scale[1] = p->face;
-    for (int a = 0; a < p->slice->axes; a++) scale[3 + 5 * a] = p->face;
-    return;
-  }
-  for (int64_t h = 0; h < p->families * p->halves; h++)
-    for (int k = 0; k < CJ_SLICE_SUMS; k++) total[k] += p->half[h].sums[k];
-  memcpy(scale, total, sizeof total);
-  for (int a = 0; a < p->slice->axes; a++) {
-    double *of = scale + 3 + 5 * a;
-    of[0] = of[1] = total[1];
-    of[3] = of[4] = sqrt(total[1] * of[2]);
-  }
-}
-
-/* The largest gap of family f, relative to the scales. */
-static double family_gap(const cj_panels *p, int64_t f, const double *scale) {
-  double most = 0;
-  for (int k = 0; k < CJ_SLICE_SUMS; k++)
-    if (scale[k] > 0) most = fmax(most, gap_of(p, f, k) / scale[k]);
-  return most;
-}
-
 /* The halves of f become families: one in its place, the others at the end. */
 static void split(cj_panels *p, int64_t f) {
   cj_panel half[1 << CJ_MOST_AXES];
@@ -242,11 +210,32 @@ static cj_status look_again(cj_panels *p, const int64_t *changed, int64_t n, cj_
   return CJ_OK;
 }
 
+static int falling(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x < y) - (x > y);
+}
+
+/* The limit, or a higher one when there are not points enough for all families above it. */
+static cj_status afford(const cj_panels *p, const double *gap, double *limit) {
+  const int64_t each = p->halves * (p->per_whole + p->halves * p->per_half);
+  const int64_t count = p->count < p->slice->most ? (p->slice->most - p->count) / each : 0;
+  if (count >= p->families) return CJ_OK;
+  double *sorted = cj_alloc((size_t)p->families * sizeof *sorted);
+  if (!sorted) return cj_fail(CJ_EMEM, "no memory for panels");
+  memcpy(sorted, gap, (size_t)p->families * sizeof *sorted);
+  qsort(sorted, (size_t)p->families, sizeof *sorted, falling);
+  *limit = fmax(*limit, sorted[count]);
+  cj_free(sorted);
+  return CJ_OK;
+}
+
 /* Splits the families whose gap is above the limit. */
 static cj_status refine(cj_panels *p, const double *gap, double limit) {
   const int64_t before = p->families;
   int64_t count = 0, n = 0;
+  CJ_TRY(afford(p, gap, &limit));
   for (int64_t f = 0; f < before; f++) count += gap[f] > limit;
+  if (count == 0) return CJ_OK;
   CJ_TRY(grow_families(p, before + count * (p->halves - 1)));
   int64_t *changed = cj_alloc((size_t)(count * p->halves) * sizeof *changed);
   cj_panel *fresh = cj_alloc((size_t)(count * p->halves * p->halves) * sizeof *fresh);
@@ -274,23 +263,20 @@ enum { WORTH = 16 };
 
 /* One round: measures all gaps, and refines unless they are small enough. */
 static cj_status round_of(cj_panels *p) {
-  double scale[CJ_SLICE_SUMS], total[CJ_SLICE_SUMS] = {0}, worst = 0, widest = 0;
+  const double tolerance = fmax(p->slice->tolerance, p->slice->roundoff);
+  double scale[CJ_SLICE_SUMS], widest = 0;
   double *gap = cj_alloc((size_t)p->families * sizeof *gap);
   if (!gap) return cj_fail(CJ_EMEM, "no memory for panels");
-  scales(p, scale);
+  cj_panels_scales(p, scale);
   for (int64_t f = 0; f < p->families; f++) {
-    gap[f] = family_gap(p, f, scale);
+    gap[f] = cj_panels_gap(p, f, scale);
     widest = fmax(widest, gap[f]);
-    for (int k = 0; k < CJ_SLICE_SUMS; k++) total[k] += gap_of(p, f, k);
   }
-  for (int k = 0; k < CJ_SLICE_SUMS; k++)
-    if (scale[k] > 0) worst = fmax(worst, total[k] / scale[k]);
-  p->converged = worst <= p->slice->tolerance;
+  p->converged = cj_panels_error(p, scale) <= tolerance;
   cj_status status = CJ_OK;
-  if (!p->converged && p->count < p->slice->most)
-    status = refine(
-        p, gap,
-        fmax(p->slice->tolerance / (double)(2 * CJ_SLICE_SUMS * p->families), widest / WORTH));
+  if (!p->converged)
+    status =
+        refine(p, gap, fmax(tolerance / (double)(2 * CJ_SLICE_SUMS * p->families), widest / WORTH));
   cj_free(gap);
   return status;
 }

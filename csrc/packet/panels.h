@@ -13,6 +13,13 @@ typedef struct cj_slice_node {
  * w l^2 (u, u^2), w D^2, w l D (1, u). */
 enum { CJ_SLICE_SUMS = 3 + 5 * CJ_MOST_AXES };
 
+/* Families are dealt out to groups by their number. The error of a sum is what the last bisections
+ * changed it by, group by group, without signs: where hundreds of panels hold kinks, the signs of
+ * their errors differ, and all of them without signs would be several times too much; one sum with
+ * signs would sometimes be small by luck. Sixteen groups of independent errors add up to some three
+ * standard deviations. */
+enum { CJ_SLICE_GROUPS = 16 };
+
 typedef struct cj_panel {
   double low[CJ_MOST_AXES], high[CJ_MOST_AXES], sums[CJ_SLICE_SUMS];
   int64_t first, count; /* of its nodes */
@@ -38,6 +45,13 @@ typedef struct cj_panels {
 cj_status cj_panels_make(cj_panels *p, const cj_slice *s, const double *low, const double *high,
                          double face);
 void cj_panels_drop(cj_panels *p);
+
+/* How large each sum is by nature: what its errors are held against; 0: they do not matter. */
+void cj_panels_scales(const cj_panels *p, double scale[CJ_SLICE_SUMS]);
+/* The largest difference between family f and its halves, relative to the scales. */
+double cj_panels_gap(const cj_panels *p, int64_t f, const double *scale);
+/* The error of the sum that is known worst, relative to its scale. */
+double cj_panels_error(const cj_panels *p, const double *scale);
 
 static inline double slice_slope(const cj_slice_node *n, int axis) {
   return n->slope[axis] + 0.5 * n->l * n->score[axis];

@@ -15,9 +15,14 @@ typedef struct survey {
   cj_panels box, faces[CJ_MOST_AXES][2];
 } survey;
 
-/* The error of a number is what it changes by when a group of families is left whole, summed over
- * the groups: one difference between all panels and all halves would sometimes be small by luck. */
-enum { GROUPS = 16, NONE = -1 };
+/* The error of a number is what it changes by when a group of families is left whole, and when the
+ * losses of a group, or its slopes, are wrong by the roundoff, summed over the groups: roundoff
+ * comes back at neighbouring points, so it does not average out. */
+typedef struct change {
+  int whole, loss, slope; /* groups */
+} change;
+
+static const change none = {-1, -1, -1};
 
 /* --- sums over nodes ---------------------------------------------------------------------------
  *
@@ -82,33 +87,46 @@ static void add_seconds(const cj_slice_node *n, int axes, const means *m, void *
     }
 }
 
-/* Sums over the halves of all families but those of the group `whole`, which are taken whole. Each
- * family is summed apart: sums of sums lose fewer digits. */
-static void walk(const cj_panels *p, int whole, node_adder add, const means *m, size_t bytes,
+/* A node whose loss and slopes are larger by these factors. */
+static cj_slice_node changed(const cj_slice_node *n, double loss, double slope) {
+  cj_slice_node out = *n;
+  out.l *= loss;
+  for (int a = 0; a < CJ_MOST_AXES; a++) out.slope[a] *= slope;
+  return out;
+}
+
+/* Sums over the halves of all families, but for the change. Each family is summed apart: sums of
+ * sums lose fewer digits. */
+static void walk(const cj_panels *p, change but, node_adder add, const means *m, size_t bytes,
                  void *sum) {
   const size_t doubles = bytes / sizeof(double);
   double *total = sum;
   for (size_t i = 0; i < doubles; i++) total[i] = 0;
   for (int64_t f = 0; f < p->families; f++) {
-    const bool halved = f % GROUPS != whole;
+    const int group = (int)(f % CJ_SLICE_GROUPS);
+    const bool halved = group != but.whole;
+    const double loss = group == but.loss ? 1 + p->slice->roundoff : 1;
+    const double slope = group == but.slope ? 1 + p->slice->roundoff : 1;
     const cj_panel *panel = halved ? p->half + f * p->halves : p->parent + f;
     double part[MOST_SUMS] = {0};
     for (int64_t h = 0; h < (halved ? p->halves : 1); h++)
-      for (int64_t k = 0; k < panel[h].count; k++)
-        add(p->nodes + panel[h].first + k, p->slice->axes, m, part);
+      for (int64_t k = 0; k < panel[h].count; k++) {
+        const cj_slice_node n = changed(p->nodes + panel[h].first + k, loss, slope);
+        add(&n, p->slice->axes, m, part);
+      }
     for (size_t i = 0; i < doubles; i++) total[i] += part[i];
   }
 }
 
-static face face_sums(const cj_panels *p, int whole) {
+static face face_sums(const cj_panels *p, change but) {
   face sum;
-  walk(p, whole, add_face, NULL, sizeof sum, &sum);
+  walk(p, but, add_face, NULL, sizeof sum, &sum);
   return sum;
 }
 
-static means first_pass(const cj_panels *p, int whole) {
+static means first_pass(const cj_panels *p, change but) {
   means sum;
-  walk(p, whole, add_means, NULL, sizeof sum, &sum);
+  walk(p, but, add_means, NULL, sizeof sum, &sum);
   for (int a = 0; a < p->slice->axes; a++) {
     sum.x[a] /= sum.l2;
     sum.d[a] /= sum.l2;
@@ -116,9 +134,9 @@ static means first_pass(const cj_panels *p, int whole) {
   return sum;
 }
 
-static seconds second_pass(const cj_panels *p, int whole, const means *m) {
+static seconds second_pass(const cj_panels *p, change but, const means *m) {
   seconds sum;
-  walk(p, whole, add_seconds, m, sizeof sum, &sum);
+  walk(p, but, add_seconds, m, sizeof sum, &sum);
   for (size_t i = 0; i < MOST_SUMS; i++) ((double *)&sum)[i] /= m->l2;
   return sum;
 }
@@ -127,8 +145,8 @@ static seconds second_pass(const cj_panels *p, int whole, const means *m) {
  */
 
 /* c_face and row i of B from the faces of axis i. */
-static void read_faces(const survey *v, int i, int whole, const means *m, cj_slice_numbers *out) {
-  const face low = face_sums(&v->faces[i][0], whole), high = face_sums(&v->faces[i][1], whole);
+static void read_faces(const survey *v, int i, change but, const means *m, cj_slice_numbers *out) {
+  const face low = face_sums(&v->faces[i][0], but), high = face_sums(&v->faces[i][1], but);
   out->axis[i].c_face = 0.5 * (high.mass - low.mass) / m->l2;
   for (int j = 0; j < v->s->axes; j++) {
     const double at_high =
@@ -182,10 +200,10 @@ static void read_order(int axes, cj_slice_numbers *out) {
   out->eigen[1] = middle + radius;
 }
 
-static void read_numbers(const survey *v, int whole, cj_slice_numbers *out) {
+static void read_numbers(const survey *v, change but, cj_slice_numbers *out) {
   const int axes = v->s->axes;
-  const means m = first_pass(&v->box, whole);
-  const seconds s = second_pass(&v->box, whole, &m);
+  const means m = first_pass(&v->box, but);
+  const seconds s = second_pass(&v->box, but, &m);
   *out = (cj_slice_numbers){.beta = m.l2 / m.mass, .ess = m.l2 * m.l2 / (m.l4 * m.mass)};
   for (int i = 0; i < axes; i++)
     for (int j = 0; j < axes; j++) {
@@ -194,7 +212,7 @@ static void read_numbers(const survey *v, int whole, cj_slice_numbers *out) {
       out->c[i][j] = s.c[i][j];
     }
   for (int i = 0; i < axes; i++) {
-    read_faces(v, i, whole, &m, out);
+    read_faces(v, i, but, &m, out);
     read_axis(i, &m, &s, out);
   }
   read_order(axes, out);
@@ -223,16 +241,24 @@ static cj_status look_around(survey *v) {
   return CJ_OK;
 }
 
-static void summarise(const survey *v, cj_slice_result *out) {
-  double *error = (double *)&out->error;
+/* Adds what a change makes of the numbers to their errors. */
+static void add_errors(const survey *v, change but, cj_slice_result *out) {
+  cj_slice_numbers other;
   const double *value = (const double *)&out->value;
-  read_numbers(v, NONE, &out->value);
+  double *error = (double *)&out->error;
+  read_numbers(v, but, &other);
+  for (size_t k = 0; k < sizeof other / sizeof(double); k++)
+    error[k] += fabs(((const double *)&other)[k] - value[k]);
+}
+
+static void summarise(const survey *v, cj_slice_result *out) {
+  read_numbers(v, none, &out->value);
   out->error = (cj_slice_numbers){0};
-  for (int group = 0; group < GROUPS; group++) {
-    cj_slice_numbers other;
-    read_numbers(v, group, &other);
-    for (size_t k = 0; k < sizeof other / sizeof(double); k++)
-      error[k] += fabs(((const double *)&other)[k] - value[k]);
+  for (int group = 0; group < CJ_SLICE_GROUPS; group++) {
+    add_errors(v, (change){group, -1, -1}, out);
+    if (!(v->s->roundoff > 0)) continue;
+    add_errors(v, (change){-1, group, -1}, out);
+    add_errors(v, (change){-1, -1, group}, out);
   }
   out->points = v->box.count;
   out->panels = v->box.families * v->box.halves;

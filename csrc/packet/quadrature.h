@@ -1,9 +1,10 @@
 /* quadrature.h -- packets on slices of one or two dimensions, by Gauss-Legendre quadrature.
  *
  * A slice is a box with a loss l and a density nu. Panels of 8 nodes an axis are bisected until the
- * sums over panels and over their halves agree; what their difference does to a result is its
- * error. The boundary term is computed twice: from the faces of the box, where no gradient enters,
- * and from the volume. Both agree unless a gradient is wrong [uncertainty of packets, 4.5]. */
+ * sums over panels and over their halves agree; what their difference and the roundoff of l do to a
+ * result is its error. The boundary term is computed twice: from the faces of the box, where no
+ * gradient enters, and from the volume. Both agree unless a gradient is wrong [uncertainty of
+ * packets, 4.5]. */
 #ifndef CJ_PACKET_QUADRATURE_H
 #define CJ_PACKET_QUADRATURE_H
 
@@ -28,8 +29,9 @@ typedef struct cj_slice {
   cj_status (*look)(void *self, const cj_slice_points *at);
   void *self;
   double tolerance; /* of each sum, relative to its size */
+  double roundoff;  /* of losses and slopes, relative; no better tolerance is striven for */
   int64_t panels;   /* of an axis, to begin with */
-  int64_t most;     /* points of a box or face; then the errors are what they are */
+  int64_t most;     /* points of the box, and of each face, unless the first panels need more */
   int64_t batch;    /* most points of one look */
 } cj_slice;
 
@@ -49,8 +51,8 @@ typedef struct cj_slice_numbers {
 } cj_slice_numbers;
 
 typedef struct cj_slice_result {
-  cj_slice_numbers value, error; /* error: the changes by the last bisections, without signs */
-  int64_t points, panels;        /* looked at; panels of the box at the end */
+  cj_slice_numbers value, error;
+  int64_t points, panels; /* looked at; panels of the box at the end */
   bool converged;
 } cj_slice_result;
 

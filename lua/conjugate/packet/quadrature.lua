@@ -6,7 +6,8 @@
 --
 -- Panels of 8 Gauss-Legendre nodes an axis are bisected until sums over panels and over their
 -- halves agree. `errors` say by how much the last bisections changed each number, added up without
--- their signs; where l is smooth the number is far better than that. `B_gap = B_face - B` and
+-- signs over sixteen groups of panels; where l is smooth the number is far better than that, and
+-- where it has many kinks, some three times. `B_gap = B_face - B` and
 -- `c_gap` compare what the edges of the box say with what gradients say, so a wrong gradient shows
 -- there.
 --
@@ -14,16 +15,18 @@
 -- for a line the numbers of its axis, and always
 --
 -- - `axes`: for each axis `mu`, `sigma_x`, `g`, `c`, `c_face`, `sigma_p`, `B`, `B_face`, `bound`,
---   `P`, `U`, `slack`, `tightness`, `B_gap`, `c_gap`, and the parts of g^2: `loss`, `cross`,
---   `window`
+--   `P`, `U`, `slack`, `tightness`, `B_gap`, `c_gap`, and the parts of g^2: `loss_part`,
+--   `cross_part`, `window_part`
 -- - `Sigma`, `G` (centred), `C`, `B_faces`: matrices; `eigenvalues` of G - C Sigma^-1 C', in rising
 --   order, which are never negative
 -- - `errors`: the same, errors
--- - `points` looked at, `panels`, `converged` (the tolerance was reached), `tolerance`
--- - `status`: "ok", "warn" (the tolerance was not reached) or "unreliable" (edge and volume differ
---   by more than the errors allow), with `reasons`
+-- - `points` looked at, `panels`, `converged` (the tolerance was reached), `tolerance`, `roundoff`
+--   (of losses and slopes, relative; 0 where it was not asked for)
+-- - `status`: "ok", "warn" (the tolerance was not reached, or, where that was only an aim, a number
+--   is not known to 1 %) or "unreliable" (edge and volume differ by more than the errors allow),
+--   with `reasons`
 -- - `verdicts`: for each axis whether `sigma_x sigma_p >= |1 - B| / 2`, B of the faces: "holds",
---   "violated" or, where the status is "unreliable", "undecided"
+--   "violated" or, where the status is "unreliable" or too much is unknown, "undecided"
 --
 -- print shows it; `write(path)` stores it as JSON.
 -- @module conjugate.packet.quadrature
@@ -40,7 +43,7 @@ Result.__index = Result
 
 local order = {
   "mu", "sigma_x", "g", "c", "c_face", "sigma_p", "B", "B_face", "bound", "P", "U", "slack",
-  "tightness", "B_gap", "c_gap", "loss", "cross", "window",
+  "tightness", "B_gap", "c_gap", "loss_part", "cross_part", "window_part",
 }
 
 function Result:__tostring()
@@ -72,8 +75,8 @@ function Result:record()
     out[name], out.errors[name] = self[name], self.errors[name]
   end
   for _, name in ipairs {
-    "label", "loss_kind", "points", "panels", "converged", "tolerance", "status", "reasons",
-    "verdicts",
+    "label", "loss", "clip", "reference", "shape", "points", "panels", "converged", "tolerance",
+    "roundoff", "status", "reasons", "verdicts",
   } do
     out[name] = self[name]
   end
@@ -92,6 +95,7 @@ end
 
 -- Errors are differences between two rules, not standard deviations: three of them are far.
 local FAR, ROUNDING = 3, 1e-12
+local ROUGH = 0.01 -- relative error from which a number is of little use
 
 -- Differences of the edge and the volume beyond errors, where integrals are only as good as the
 -- tolerance says.
@@ -99,7 +103,7 @@ local function check_edges(r)
   for i, axis in ipairs(r.axes) do
     local e = r.errors.axes[i]
     for name, scale in pairs { B_gap = 1, c_gap = axis.g } do
-      local limit = FAR * e[name] + (10 * r.tolerance + ROUNDING) * scale
+      local limit = FAR * e[name] + (r.tolerance + r.roundoff + ROUNDING) * scale
       if math.abs(axis[name]) > limit then
         r.status = "unreliable"
         r.reasons[#r.reasons + 1] = ("%s of axis %d is %.1e, limit %.1e: a wrong gradient, or a "
@@ -110,16 +114,37 @@ local function check_edges(r)
   table.sort(r.reasons)
 end
 
-local function judge(r)
+-- The number of an axis that is known worst, the slack as a share of the product.
+local function worst_of(r)
+  local worst, name, at = r.errors.beta / r.beta, "beta", 0
+  for i, axis in ipairs(r.axes) do
+    for key, scale in pairs { sigma_x = "sigma_x", sigma_p = "sigma_p", P = "P", slack = "P" } do
+      local share = r.errors.axes[i][key] / axis[scale]
+      if share > worst or share == worst and key < name then worst, name, at = share, key, i end
+    end
+  end
+  return worst, at == 0 and name or ("%s of axis %d"):format(name, at)
+end
+
+-- What is unknown because points ran out.
+local function check_errors(r, strict)
+  if r.converged then return end
+  local worst, name = worst_of(r)
+  if not strict and worst <= ROUGH then return end
+  r.status, r.reasons[#r.reasons + 1] = "warn", ("tolerance %.1e not reached with %d points: %s is "
+    .. "known to %.2g %%; allow more points"):format(r.tolerance, r.points, name, 100 * worst)
+end
+
+local function judge(r, strict)
   r.status, r.reasons, r.verdicts = "ok", {}, {}
   check_edges(r)
-  if r.status == "ok" and not r.converged then
-    r.status, r.reasons = "warn", { ("tolerance %.1e not reached"):format(r.tolerance) }
-  end
+  if r.status == "ok" then check_errors(r, strict) end
   for i, axis in ipairs(r.axes) do
-    local limit = FAR * r.errors.axes[i].slack + ROUNDING * (1 + axis.P)
-    r.verdicts[i] = r.status == "unreliable" and "undecided"
-      or axis.slack > -limit and "holds" or "violated"
+    local e = r.errors.axes[i].slack
+    local holds = axis.slack > -(FAR * e + ROUNDING * (1 + axis.P))
+    local known = r.status == "ok" or e <= ROUGH * axis.P
+    r.verdicts[i] = r.status ~= "unreliable" and (holds and "holds" or known and "violated")
+      or "undecided"
   end
 end
 
@@ -150,7 +175,8 @@ end
 --   density need not be normalised
 -- @tparam {number,...} low one or two numbers
 -- @tparam {number,...} high the same
--- @tparam table o `tolerance`, `panels`, `points`, `batch`, see `line`
+-- @tparam table o `tolerance`, `panels`, `points`, `batch`, see `line`; `roundoff` (0): relative,
+--   of losses and slopes; `strict` (true): whether to warn where the tolerance was not reached
 -- @treturn table a result
 -- @raise "quadrature: the loss is zero everywhere"; a loss, gradient or density that is not finite
 function M.measure(look, low, high, o)
@@ -163,12 +189,12 @@ function M.measure(look, low, high, o)
   check.integer("quadrature", "points", o.points, 1, 2 ^ 26)
   check.integer("quadrature", "batch", o.batch, 1, 2 ^ 26)
   local values, errors, points, panels, converged = core.packet_quadrature(look, low, high,
-    o.tolerance, o.panels, o.points, o.batch)
+    o.tolerance, o.panels, o.points, o.batch, o.roundoff or 0)
   local result = flatten(values)
   result.errors = flatten(errors)
   result.points, result.panels, result.converged = points, panels, converged
-  result.tolerance = o.tolerance
-  judge(result)
+  result.tolerance, result.roundoff = o.tolerance, o.roundoff or 0
+  judge(result, o.strict ~= false)
   return setmetatable(result, Result)
 end
 

@@ -13,7 +13,9 @@ local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
+local plans = require "conjugate.plan"
 local quadrature = require "conjugate.packet.quadrature"
+local roundoff = require "conjugate.packet.roundoff"
 
 local M = {}
 
@@ -161,6 +163,19 @@ local function look_along(slice, o, t)
   return l, #columns == 1 and columns[1] or cj.cat(columns, 2)
 end
 
+-- The same through a compiled model.
+local function look_planned(slice, o, plan)
+  local u = cj.stack(slice.directions, 1)
+  return function(t)
+    return core.packet_along(plan:checked(), slice.x0, u, t, o.loss, o.clip, o.label)
+  end
+end
+
+-- A plan for the model of a packet on a slice, if there is one.
+local function plan_for(slice, model, gradients)
+  return plans.try(model, slice:points(cj.zeros({ 1, #slice.directions }, "float64")), gradients)
+end
+
 local function check_slice(slice)
   if not M.is_slice(slice) then
     check.fail("slices", "expected a line or plane for slice, got %s", check.describe(slice))
@@ -213,50 +228,89 @@ function M.is_slice(v)
   return getmetatable(v) == Slice
 end
 
---- Measures a packet on a slice, with the model in evaluation mode.
+-- Some units in the last place of a pixel, as a share of a slice: there are few kinks in between.
+local STEP = 5e-7
+
+-- Roundoff is looked for in float32 only: double's is below any tolerance that one can wait for.
+local function roundoff_of(slice, f)
+  if slice.dtype ~= "float32" then return 0 end
+  return roundoff.measure(f, slice.low, slice.high, STEP)
+end
+
+-- How far to go where nothing is asked for. A kink in the slope along a curve takes far more points
+-- on a plane than one at a point of a line.
+local AIM = {
+  line = { panels = 16, points = 20000 },
+  plane = { panels = 4, points = 100000 },
+}
+
+local function read_measure(slice, opts)
+  local aim = AIM[slice.kind]
+  local o = read_loss(opts, {
+    tolerance = { "number" }, panels = aim.panels, points = aim.points, batch = 1024,
+  })
+  o.strict = o.tolerance ~= nil
+  o.tolerance = o.tolerance or slice.dtype == "float64" and 1e-10 or 1e-5
+  return o
+end
+
+--- Measures a packet on a slice, with the model in evaluation mode; networks are compiled.
 --
--- In float32 a loss is good to some 1e-7 only; `model:to "float64"` and images in float64 give all
--- digits. Where a ReLU switches, the slope jumps: a line between two images meets thousands of
--- jumps in a convolutional network, each is searched for, and panels are bisected until what is
--- left of the jumps is below the tolerance. Where `points` do not suffice, `converged` is false and
--- `errors` and the gaps say what was reached.
+-- Where a ReLU switches or a maximum changes its place, the slope jumps: a line between two images
+-- meets thousands of jumps in a convolutional network, and on a plane they lie along curves. Panels
+-- are bisected where jumps matter most until the tolerance or the number of points is reached; what
+-- is left of them is in `errors`, and the status is "warn" only where these are too large to be of
+-- use, or above a `tolerance` that was asked for.
+--
+-- In float32 losses and slopes are good to some 1e-6 only. That is measured (`roundoff`), no better
+-- tolerance is striven for, and it is part of `errors`. `model:to "float64"` and images in float64
+-- take it away.
 -- @tparam table slice a line or plane
 -- @tparam table opts
 --
 -- - `model`: a network or function x [B, ...] -> logits [B, K], with `label` from 0, `loss` ("ce")
 --   and `clip` as for `cj.packet`; with loss "value" a function x -> l [B]
--- - `tolerance` (1e-10, in float32 1e-4), `panels` (16), `points` (20000), `batch` (256): as for
+-- - `tolerance` (1e-10, in float32 1e-5, and no warning when these are not reached), `panels` (16,
+--   on a plane 4), `points` (20000, on a plane 100000), `batch` (1024): as for
 --   `conjugate.packet.quadrature.line`
 --
--- @treturn table a result of `conjugate.packet.quadrature`
+-- @treturn table a result of `conjugate.packet.quadrature`, with `label`, `loss` (its name),
+--   `reference` ("line" or "plane") and `roundoff`
 -- @raise wrong arguments; losses or gradients that are not finite; what the model raises
 function M.measure(slice, opts)
   check_slice(slice)
-  local rules = quadrature._rules {}
-  rules.tolerance = slice.dtype == "float64" and 1e-10 or 1e-4
-  rules.panels, rules.points, rules.batch = 16, 20000, 256
-  local o = read_loss(opts, rules)
+  local o = read_measure(slice, opts)
   return mode.in_eval(o.model, function()
-    return quadrature.measure(function(t)
+    local plan = o.loss ~= "value" and plan_for(slice, o.model) or nil
+    local f = plan and look_planned(slice, o, plan) or function(t)
       return look_along(slice, o, t)
-    end, slice.low, slice.high, o)
+    end
+    o.roundoff = roundoff_of(slice, f)
+    local r = quadrature.measure(f, slice.low, slice.high, o)
+    if plan and plan ~= o.model then plan:release() end
+    r.label, r.loss, r.reference, r.shape = o.label, o.loss, slice.kind, slice.shape
+    r.clip = o.loss == "ce_clip" and o.clip or nil
+    return r
   end)
 end
 
--- Measures a packet that `cj.packet` made on a line or plane: a result with `label` and
--- `loss_kind`, or a list of them, one a label.
+-- Measures a packet that `cj.packet` made on a line or plane: a result, or a list of them, one a
+-- label. The model is compiled once.
 function M._measure_labels(packet, opts)
   local o, list = check.options("packet", opts, {
     tolerance = { "number" }, panels = { "integer" }, points = { "integer" },
     batch = { "integer" }, quiet = { "boolean" },
   }), {}
-  for i, label in ipairs(packet.labels) do
-    list[i] = M.measure(packet.slice, {
-      model = packet.model, label = label, loss = packet.loss, clip = packet.clip,
-      tolerance = o.tolerance, panels = o.panels, points = o.points, batch = o.batch,
-    })
-    list[i].label, list[i].loss_kind = label, packet.loss
-  end
+  mode.in_eval(packet.model, function()
+    local plan = packet.loss ~= "value" and plan_for(packet.slice, packet.model) or nil
+    for i, label in ipairs(packet.labels) do
+      list[i] = M.measure(packet.slice, {
+        model = plan or packet.model, label = label, loss = packet.loss, clip = packet.clip,
+        tolerance = o.tolerance, panels = o.panels, points = o.points, batch = o.batch,
+      })
+    end
+    if plan and plan ~= packet.model then plan:release() end
+  end)
   return #list == 1 and list[1] or list
 end
 

@@ -1,8 +1,10 @@
 -- Lines and planes through images, and packets of models on them.
 local assert = require "luassert"
 local cj = require "conjugate"
+local core = require "conjugate.core"
 local misuse = require "support.misuse"
 local near = require "support.near"
+local starve = require "support.starve"
 
 local slices = cj.packet.slices
 
@@ -117,6 +119,105 @@ describe("a line", function()
   end)
 end)
 
+describe("a convolutional network on slices", function()
+  local plans = require "conjugate.plan"
+  cj.seed(6)
+  local net = cj.nn.sequential {
+    cj.nn.conv2d(1, 4, 3), cj.nn.relu(), cj.nn.max_pool2d(2), cj.nn.flatten(), cj.nn.linear(36, 5),
+  }
+  local from, to = cj.rand { 1, 8, 8 }, cj.rand { 1, 8, 8 }
+  local third = cj.rand { 1, 8, 8 }
+  local line = slices.line { from = from, to = to, margin = 0.5 }
+  local plane = slices.plane { from = from, to = to, third = third }
+
+  local function without_plans(f)
+    plans.enabled = false
+    local ok, why = pcall(f)
+    plans.enabled = true
+    assert.is_true(ok, why)
+  end
+
+  it("gives the same compiled and called, on as many points as it may", function()
+    for _, slice in ipairs { line, plane } do
+      local o = { model = net, label = 3, loss = "err", points = 6000 }
+      local planned = slices.measure(slice, o)
+      without_plans(function()
+        local called = slices.measure(slice, o)
+        for i, axis in ipairs(planned.axes) do
+          for _, name in ipairs { "mu", "sigma_x", "g", "c", "B", "B_face" } do
+            near(called.axes[i][name], axis[name], called.errors.axes[i][name] + 1e-5, name)
+          end
+        end
+      end)
+      -- of the box, and of each face: two points of a line, four edges of a plane
+      assert.is_true(planned.points <= (slice == line and 6004 or 5 * 6000))
+    end
+  end)
+
+  it("gives all its memory back when any of it is refused", function()
+    local plan, u = cj.compile(net, cj.zeros { 1, 1, 8, 8 }), cj.stack(line.directions, 1)
+    local count = starve.every_allocation(function()
+      core.packet_along(plan:checked(), line.x0, u, cj.zeros({ 9, 1 }, "float64"), "ce", 10, 1)
+    end)
+    assert.is_true(count > 3)
+    misuse.raises("for u", core.packet_along, plan:checked(), line.x0, line.x0:narrow(1, 1, 9),
+      cj.zeros({ 9, 1 }, "float64"), "ce", 10, 1)
+    misuse.raises("0 to 4 for label", core.packet_along, plan:checked(), line.x0, u,
+      cj.zeros({ 9, 1 }, "float64"), "ce", 10, 5)
+    plan:release()
+  end)
+
+  it("does not depend on threads and batches", function()
+    local threads = cj.threads()
+    local function measure(count, batch)
+      cj.threads(count)
+      return slices.measure(line, { model = net, label = 1, points = 3000, batch = batch })
+    end
+    local one, two = measure(1, 1000), measure(2, 77)
+    cj.threads(threads)
+    for _, name in ipairs { "beta", "sigma_x", "sigma_p", "B", "B_face", "roundoff" } do
+      assert.equal(one[name], two[name])
+    end
+  end)
+
+  it("is known to what float32 knows, and says so", function()
+    local double = cj.nn.sequential { cj.nn.conv2d(1, 4, 3), cj.nn.relu(), cj.nn.max_pool2d(2),
+      cj.nn.flatten(), cj.nn.linear(36, 5) }
+    double:load_state_dict(net:state_dict())
+    double:to "float64"
+    local fine = slices.line { from = from:to "float64", to = to:to "float64", margin = 0.5 }
+    for _, loss in ipairs { "ce", "amp" } do
+      local o = { label = 2, loss = loss, tolerance = 1e-9, points = 100000 }
+      o.model = double
+      local exact = slices.measure(fine, o)
+      assert.equal("ok", exact.status)
+      assert.equal(0, exact.roundoff)
+      o.model = net
+      local rough = slices.measure(line, o)
+      assert.is_true(rough.converged and rough.points < exact.points)
+      assert.is_true(rough.roundoff > 1e-8 and rough.roundoff < 1e-5)
+      for _, name in ipairs { "mu", "sigma_x", "g", "c", "B", "P", "slack" } do
+        near(exact[name], rough[name], rough.errors[name], name)
+      end
+    end
+  end)
+
+  it("warns when numbers are too rough to be of use, or a tolerance was asked for", function()
+    local o = { model = net, label = 3, loss = "err", panels = 2, points = 100 }
+    local rough = slices.measure(plane, o)
+    assert.equal("warn", rough.status)
+    assert.is_truthy(rough.reasons[1]:find("known to", 1, true))
+    assert.is_truthy(rough.reasons[1]:find("allow more points", 1, true))
+    o.panels, o.points = 8, 20000
+    local fine = slices.measure(plane, o)
+    assert.equal("ok", fine.status)
+    assert.is_false(fine.converged)
+    assert.is_true(fine.errors.axes[1].P < 0.01 * fine.axes[1].P)
+    o.tolerance = 1e-6
+    assert.equal("warn", slices.measure(plane, o).status)
+  end)
+end)
+
 describe("a packet whose reference is a line or plane", function()
   local line = slices.line { from = A, to = B }
 
@@ -129,6 +230,8 @@ describe("a packet whose reference is a line or plane", function()
       local alone = slices.measure(line, {
         model = affine, label = label, loss = "err", tolerance = 1e-8 })
       assert.equal(label, results[i].label)
+      assert.equal("err", results[i]:record().loss)
+      assert.equal("line", results[i]:record().reference)
       assert.equal(alone.sigma_p, results[i].sigma_p)
     end
     local one = cj.packet {

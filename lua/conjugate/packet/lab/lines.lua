@@ -121,7 +121,7 @@ local function window_case(name, f, tau, truth)
       local r = quadrature.line {
         f = f, log_density = normal(0, tau), low = -FAR * tau, high = FAR * tau,
       }
-      r.h = math.sqrt(r.loss)
+      r.h = math.sqrt(r.loss_part)
       return r
     end,
   }
@@ -200,8 +200,8 @@ cases[#cases + 1] = mixture_case("1", constant, {
 cases[#cases + 1] = mixture_case("log(1+exp(-2x))", function(t)
   return (t * -2):softplus()
 end, {
-  beta = 2.77497593504, sigma_x = .488396456581, sigma_p = 1.06449330109, loss = .553867169127,
-  cross = -.719493046117, window = 1.29877186505, B = 0,
+  beta = 2.77497593504, sigma_x = .488396456581, sigma_p = 1.06449330109, loss_part = .553867169127,
+  cross_part = -.719493046117, window_part = 1.29877186505, B = 0,
 })
 
 -- The slope k of a logistic model without end: the loss tends to a hinge and forgets k, the error
