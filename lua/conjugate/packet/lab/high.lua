@@ -88,7 +88,7 @@ local function measure_radial(M, low, high, f, log_density)
   return {
     beta = r.beta, ess = r.ess, mu = 0, c = 0, g = r.g / math.sqrt(M), B = 1 + 2 * virial / M,
     sigma_x = math.sqrt((r.mu ^ 2 + r.sigma_x ^ 2) / M), edge = r.c_face,
-    loss = r.loss / M, cross = r.cross / M, window = r.window / M,
+    loss_part = r.loss_part / M, cross_part = r.cross_part / M, window_part = r.window_part / M,
   }
 end
 
@@ -133,7 +133,9 @@ local function bowl_case(M, product)
       local out = measure_radial(M, math.max(0, peak - FAR), peak + FAR,
         function(r) return r * r * 0.5 end, function(r) return r * r * -0.5 end)
       out.beta, out.sigma_x, out.g = out.beta * tau ^ 4, out.sigma_x * tau, out.g / tau
-      for _, part in ipairs { "loss", "cross", "window" } do out[part] = out[part] / tau ^ 2 end
+      for _, part in ipairs { "loss_part", "cross_part", "window_part" } do
+        out[part] = out[part] / tau ^ 2
+      end
       return finish(out, 0)
     end,
   }

@@ -100,8 +100,9 @@ function M.truth(measured, pixels)
   end
   local totals = {
     sigma_x = math.sqrt(sum("sigma_x", 2)), sigma_p = math.sqrt(sum("sigma_p", 2)),
-    bound = sum("bound", 1), loss_part = sum("loss", 1), cross_part = sum("cross", 1),
-    window_part = sum("window", 1), rms_gradient = math.sqrt(measured.beta * sum("loss", 1)),
+    bound = sum("bound", 1), loss_part = sum("loss_part", 1), cross_part = sum("cross_part", 1),
+    window_part = sum("window_part", 1),
+    rms_gradient = math.sqrt(measured.beta * sum("loss_part", 1)),
   }
   totals.P = totals.sigma_x * totals.sigma_p
   return of, totals
