@@ -177,45 +177,29 @@ local function sine(t)
   return (t * math.pi):sin()
 end
 
--- What of the whole is a product, too.
-local function measure_product(M, f)
-  local r = quadrature.line { f = f, low = 0, high = 1 }
-  r.beta, r.ess = r.beta ^ M, r.ess ^ M
-  return r
-end
-
-local function product_case(name, M, f, truth)
+-- l = prod scale f(x_i): beta and the share of samples are products, too.
+local function product_case(name, M, f, scale, truth)
   return {
     name = ("product of %s, M=%d"):format(name, M), group = "high", domain = box(M), truth = truth,
-    loss = function(x)
-      local l = f(x)
-      local product = l:select(2, 1)
-      for i = 2, M do product = product * l:select(2, i) end
-      return product
-    end,
+    loss = function(x) return (f(x) * scale):log():sum(2):exp() end,
     measure = function()
-      return measure_product(M, f)
+      local r = quadrature.line { f = function(t) return f(t) * scale end, low = 0, high = 1 }
+      r.beta, r.ess = r.beta ^ M, r.ess ^ M
+      return r
     end,
   }
 end
 
-local function sine_case(M)
-  return product_case("sin(pi x_i)", M, sine, {
-    beta = 0.5 ^ M, ess = (2 / 3) ^ M, mu = .5, sigma_x = .1807560275957, g = math.pi, c = 0,
-    sigma_p = math.pi, B = 0, bound = .5, P = .5678618083866,
+local function sine_case(M, scale)
+  return product_case("sin(pi x_i)", M, sine, scale, {
+    beta = (scale ^ 2 / 2) ^ M, ess = (2 / 3) ^ M, mu = .5, sigma_x = .1807560275957, g = math.pi,
+    c = 0, sigma_p = math.pi, B = 0, bound = .5, P = .5678618083866,
   })
 end
 
--- Sampling the box is hopeless: of 10^138 points one counts. Times 2^M, so that l^2 stays a number.
-local product_of_sines = sine_case(784)
-product_of_sines.truth.beta = 2 ^ 784
+-- Sampling the box is hopeless: of 10^138 points one counts. The scale keeps l^2 in range.
+local product_of_sines = sine_case(784, 2)
 product_of_sines.refused = "effective sample size"
-product_of_sines.loss = function(x)
-  return (sine(x) * 2):log():sum(2):exp()
-end
-product_of_sines.measure = function()
-  return measure_product(784, function(t) return sine(t) * 2 end)
-end
 
 -- --- attacks ------------------------------------------------------------------------------------
 
@@ -260,12 +244,12 @@ return {
   bowl_case(2, .866025403784),
   bowl_case(10, .506622805119),
   bowl_case(784, .500000016559),
-  product_case("x_i", 3, function(t) return t * 1 end, {
+  product_case("x_i", 3, function(t) return t * 1 end, 1, {
     beta = 1 / 27, ess = (5 / 9) ^ 3, mu = .75, sigma_x = .1936491673104, g = 1.732050807569,
     c = 1.5, sigma_p = .8660254037844, B = .75, bound = .125, P = .1677050983125,
     U = .335410196625,
   }),
-  sine_case(3),
+  sine_case(3, 1),
   product_of_sines,
   steps_of_pgd,
 }
