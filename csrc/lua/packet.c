@@ -384,14 +384,16 @@ static int l_totals(lua_State *L) {
   return 1;
 }
 
-/* packet_evenness(measurement, place) -> { samples, ess, largest, k } */
+/* packet_evenness(measurement, place, slopes) -> { samples, ess, largest, k } of the weights, or of
+ * the squared slopes */
 static int l_evenness(lua_State *L) {
   const measurement *m = check_measurement(L, 1);
   const int64_t j = check_place(L, 2, m);
   cj_weights all = {0};
   if (!m->sums.all) raise_error(L, "packet: nothing was measured");
+  const cj_weights *of = lua_toboolean(L, 3) ? m->sums.slopes : m->sums.weights;
   check_status(L, cj_weights_open(&all, m->p.samples));
-  for (int b = 0; b < CJ_BATCHES; b++) cj_weights_merge(&all, &m->sums.weights[j * CJ_BATCHES + b]);
+  for (int b = 0; b < CJ_BATCHES; b++) cj_weights_merge(&all, &of[j * CJ_BATCHES + b]);
   const cj_evenness e = cj_weights_evenness(&all);
   cj_weights_drop(&all);
   lua_createtable(L, 0, 4);

@@ -1,6 +1,7 @@
 /* estimate.c -- the formulas of packets, written once in numbers that carry their derivatives. */
 #include "packet/estimate.h"
 
+#include <float.h>
 #include <string.h>
 
 static const char *const names[CJ_QUANTITIES] = {
@@ -127,11 +128,18 @@ static sheet work_out(const cj_reading *r, const cj_means *m) {
   return s;
 }
 
+/* No error but that of an identity is below what rounding leaves; of slack, what it leaves of P. */
+static double error_with_rounding(const sheet *s, const cj_means *m, int q) {
+  const double error = dual_error(&s->q[q], m->terms, m->cov, m->count);
+  const double scale = fabs(s->q[q == CJ_SLACK ? CJ_P : q].v);
+  return error > 0 ? fmax(error, 4 * DBL_EPSILON * scale) : 0;
+}
+
 void cj_estimate_pixel(const cj_reading *r, const cj_means *m, cj_estimate out[CJ_QUANTITIES]) {
   const sheet s = work_out(r, m);
   for (int k = 0; k < CJ_QUANTITIES; k++) {
     out[k].value = s.known[k] ? s.q[k].v : NAN;
-    out[k].error = s.known[k] ? dual_error(&s.q[k], m->terms, m->cov, m->count) : NAN;
+    out[k].error = s.known[k] ? error_with_rounding(&s, m, k) : NAN;
   }
 }
 

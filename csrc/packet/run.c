@@ -18,8 +18,10 @@ enum { EAGER_ROWS = 128, TEXT = 480 };
 static cj_status open_label(cj_packet_sums *s, const cj_packet *p, int64_t j,
                             const cj_term_set *set) {
   CJ_TRY(cj_moments_open(&s->all[j], set, p->reference.n));
-  for (int b = 0; b < CJ_BATCHES; b++)
+  for (int b = 0; b < CJ_BATCHES; b++) {
     CJ_TRY(cj_weights_open(&s->weights[j * CJ_BATCHES + b], p->samples));
+    CJ_TRY(cj_weights_open(&s->slopes[j * CJ_BATCHES + b], p->samples));
+  }
   if (s->parts)
     CJ_TRY(cj_moments_open(&s->parts[j], cj_term_set_find("parts", p->reference.dtype),
                            p->reference.n));
@@ -34,12 +36,13 @@ cj_status cj_packet_sums_open(cj_packet_sums *s, const cj_packet *p, const cj_te
   *s = (cj_packet_sums){0};
   s->all = cj_alloc_zeroed(labels * sizeof *s->all);
   s->weights = cj_alloc_zeroed(labels * CJ_BATCHES * sizeof *s->weights);
+  s->slopes = cj_alloc_zeroed(labels * CJ_BATCHES * sizeof *s->slopes);
   const bool curved = !cj_reference_flat(&p->reference);
   if (p->face_count) s->faces = cj_alloc_zeroed(labels * sizeof *s->faces);
   if (curved) s->parts = cj_alloc_zeroed(labels * sizeof *s->parts);
   if (p->keep) s->losses = cj_alloc_zeroed((size_t)p->samples * sizeof(double));
-  if (!s->all || !s->weights || (p->face_count && !s->faces) || (curved && !s->parts) ||
-      (p->keep && !s->losses))
+  if (!s->all || !s->weights || !s->slopes || (p->face_count && !s->faces) ||
+      (curved && !s->parts) || (p->keep && !s->losses))
     status = cj_fail(CJ_EMEM, "no memory for the sums of %lld labels", (long long)p->label_count);
   for (int64_t j = 0; status == CJ_OK && j < p->label_count; j++) status = open_label(s, p, j, set);
   if (status != CJ_OK) cj_packet_sums_drop(s, p);
@@ -53,11 +56,14 @@ void cj_packet_sums_drop(cj_packet_sums *s, const cj_packet *p) {
     if (s->parts) cj_moments_drop(&s->parts[j]);
     for (int b = 0; s->weights && b < CJ_BATCHES; b++)
       cj_weights_drop(&s->weights[j * CJ_BATCHES + b]);
+    for (int b = 0; s->slopes && b < CJ_BATCHES; b++)
+      cj_weights_drop(&s->slopes[j * CJ_BATCHES + b]);
   }
   cj_free(s->all);
   cj_free(s->faces);
   cj_free(s->parts);
   cj_free(s->weights);
+  cj_free(s->slopes);
   cj_free(s->losses);
   *s = (cj_packet_sums){0};
 }
@@ -244,6 +250,19 @@ cj_status cj_packet_check_gradient(const cj_tensor *g) {
   return worst == 0 ? CJ_OK : cj_fail(CJ_EARG, "expected finite gradients, got NaN or infinity");
 }
 
+/* How steep the loss is at the samples: g^2 is only as good a mean as these are even. */
+static void add_slopes(const group *g, int64_t j, const cj_tensor *slope) {
+  const int64_t n = g->p->reference.n;
+  for (int64_t row = 0; row < g->rows; row++) {
+    double sum = 0;
+    for (int64_t i = row * n; i < (row + 1) * n; i++) {
+      const double d = get_element(slope->dtype, slope->data, i);
+      sum += d * d;
+    }
+    cj_weights_add(&g->sums->slopes[j * CJ_BATCHES + g->batch], g->v[row] * sum);
+  }
+}
+
 /* Label j of the samples whose logits are z. */
 static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
   const cj_packet *p = g->p;
@@ -269,6 +288,7 @@ static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
     e.field = g->field;
   }
   if (status == CJ_OK) {
+    add_slopes(g, j, &slope);
     cj_moments_add(&g->sums->all[j], g->batch, &e);
     if (e.score) cj_moments_add(&g->sums->parts[j], g->batch, &e);
     if (g->with_faces) add_faces(g, j, &e, g->scratch);

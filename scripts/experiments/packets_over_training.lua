@@ -73,7 +73,9 @@ end
 
 -- Quantities that are followed over the epochs: name -> from one packet's record.
 local function total(name)
-  return function(record) return record.totals and record.totals[name][1] end
+  return function(record)
+    return record.totals and record.totals[name] and record.totals[name][1]
+  end
 end
 
 local quantities = {
@@ -82,7 +84,9 @@ local quantities = {
   { "P", total "P" },
   { "bound", total "bound" },
   { "slack", function(r) return r.totals and r.totals.P[1] - r.totals.bound[1] end },
-  { "sqrt_loss_part", function(r) return r.totals and math.sqrt(r.totals.loss_part[1]) end },
+  { "sqrt_loss_part", function(r) -- not known where few samples carry |grad l|^2
+    return r.totals and r.totals.loss_part and math.sqrt(r.totals.loss_part[1])
+  end },
   { "sqrt_beta", function(r) return math.sqrt(r.beta) end },
   { "rms_gradient", total "rms_gradient" },
 }

@@ -4,8 +4,10 @@ local verdict = require "conjugate.packet.verdict"
 
 local M = {}
 
--- Of the weights.
+-- Of the weights, and of squared slopes.
 local MOST_SHARE, MOST_K, LEAST_ESS, FEW_ESS = 0.1, 0.7, 100, 1000
+-- Share of the error of sum sigma_p^2, and of the sum, below which the loss part does not matter.
+local LITTLE, NOTHING = 0.1, 1e-15
 -- Of pencils. COARSE: share of P, where it is not next to nothing, from which an error of
 -- quadrature is worth a word.
 local LEAST_PENCILS, FEW_PENCILS, COARSE, LEAST_PRODUCT = 10, 30, 1e-3, 1e-9
@@ -22,16 +24,39 @@ local function reasons()
   end
 end
 
+-- Refuses what is a mean of uneven numbers.
+local function check_evenness(e, of, refuse)
+  refuse(e.ess < LEAST_ESS, "%seffective sample size %.1f, below %d", of, e.ess, LEAST_ESS)
+  refuse(e.largest > MOST_SHARE, "%sone sample has %.1f %% of the weight", of, 100 * e.largest)
+  refuse(e.k > MOST_K, "%sthe weights' tail is heavy: Pareto k = %.2f, above %.1f", of, e.k, MOST_K)
+end
+
 --- Why points of the reference tell nothing.
 -- @tparam table r result with `beta`, `ess`, `largest` and `k`
 -- @treturn {string,...} reasons; none where the numbers may be given
 function M.refusals(r)
   local list, refuse = reasons()
   refuse(r.beta <= 0 or r.beta ~= r.beta, "the loss is zero at every sample")
-  refuse(r.ess < LEAST_ESS, "effective sample size %.1f, below %d", r.ess, LEAST_ESS)
-  refuse(r.largest > MOST_SHARE, "one sample has %.1f %% of the weight", 100 * r.largest)
-  refuse(r.k > MOST_K, "the weights' tail is heavy: Pareto k = %.2f, above %.1f", r.k, MOST_K)
+  check_evenness(r, "", refuse)
   return list
+end
+
+--- Why points of the reference do not tell |grad l|, which may be steep at few points where l^2 is
+-- the same everywhere: 1 - p_Y of a class that is rejected, next to where it is not.
+-- @tparam table e evenness of v |grad l|^2: `ess`, `largest` and `k`
+-- @treturn {string,...} reasons; none where l is flat
+function M.slope_refusals(e)
+  local list, refuse = reasons()
+  if e.ess > 0 then check_evenness(e, "|grad l|^2: ", refuse) end
+  return list
+end
+
+--- Whether sigma_p depends on the part of it that |grad l| has.
+-- @tparam table totals of a result
+-- @treturn boolean
+function M.needs_slopes(totals)
+  local sigma_p, err = unpack(totals.sigma_p)
+  return totals.loss_part[1] > LITTLE * 2 * sigma_p * err + NOTHING * sigma_p ^ 2
 end
 
 --- Why chains tell nothing.

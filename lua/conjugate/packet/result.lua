@@ -13,7 +13,9 @@
 -- `totals[name] = { value, error }` of all pixels together: `sigma_x` and `sigma_p` (roots of sums
 -- of squares), their product `P` and `bound` = sum |1 - B| / 2, which it cannot be below; the three
 -- parts of sum g^2, `loss_part`, `cross_part`, `window_part`, and `rms_gradient` = sqrt(beta
--- loss_part), the root mean square of |grad l|. Errors by the jackknife over 32 batches.
+-- loss_part), the root mean square of |grad l|. Errors by the jackknife over 32 batches, which also
+-- takes their bias of order 1/N away. Where few samples carry |grad l|^2 and the rest of sum g^2 is
+-- known all the same, `loss_part`, `cross_part` and `rms_gradient` are missing, with the reason.
 --
 -- `sampler` is "plain"; "defensive", where most points come from the tilted reference and
 -- `defence` holds the settings and the tilt (`conjugate.packet.defence`); or "mala" or "hmc" for
@@ -94,6 +96,12 @@ local function refuse_for(r, refused)
   return r
 end
 
+-- Why points of the reference do not tell |grad l|; whether everything depends on it.
+local function judge_slopes(m, place)
+  local refused = gates.slope_refusals(core.packet_evenness(m, place, true))
+  return refused, #refused > 0 and gates.needs_slopes(core.packet_totals(m, place))
+end
+
 --- Makes the result of one label, from points of the reference.
 -- @tparam table packet the packet
 -- @tparam table o options of the measurement
@@ -111,7 +119,13 @@ function M.new(packet, o, m, place, label, work)
   r.beta, r.beta_error = values:get(1, 1), errors:get(1, 1)
   local refused = gates.refusals(r)
   if #refused > 0 then return refuse_for(r, refused) end
+  local unknown, all = judge_slopes(m, place)
+  if all then return refuse_for(r, unknown) end
   fill(r, m, place, o.face_pixels)
+  if #unknown > 0 then
+    r.totals.loss_part, r.totals.cross_part, r.totals.rms_gradient = nil, nil, nil
+    append(r.reasons, unknown)
+  end
   r.status = #r.reasons > 0 and "warn" or "ok"
   return r
 end

@@ -42,6 +42,14 @@ local function pencils(p)
     .. "of quadrature at most %.2g"):format(p.samples, p.nodes, few, product, error_, rule)
 end
 
+local function append_totals(lines, t)
+  lines[#lines + 1] = ("all pixels: sigma_x %.6g, sigma_p %.6g +- %.2g, P %.6g +- %.2g, bound %.4g")
+    :format(t.sigma_x[1], t.sigma_p[1], t.sigma_p[2], t.P[1], t.P[2], t.bound[1])
+  if not t.loss_part then return end
+  lines[#lines + 1] = ("loss part of sum g^2 %.4g +- %.2g"):format(unpack(t.loss_part))
+    .. (t.rms_gradient and (", rms gradient %.4g"):format(t.rms_gradient[1]) or "")
+end
+
 --- A result as text.
 -- @tparam table self a result
 -- @treturn string several lines
@@ -64,11 +72,7 @@ function M.of(self)
         error_)
     end
   end
-  local t = self.totals
-  lines[#lines + 1] = ("all pixels: sigma_x %.6g, sigma_p %.6g +- %.2g, P %.6g +- %.2g, bound %.4g")
-    :format(t.sigma_x[1], t.sigma_p[1], t.sigma_p[2], t.P[1], t.P[2], t.bound[1])
-  lines[#lines + 1] = ("loss part of sum g^2 %.4g +- %.2g"):format(t.loss_part[1], t.loss_part[2])
-    .. (t.rms_gradient and (", rms gradient %.4g"):format(t.rms_gradient[1]) or "")
+  append_totals(lines, self.totals)
   if self.pencils then lines[#lines + 1] = pencils(self.pencils) end
   if self.counts then
     lines[#lines + 1] = ("sigma_x sigma_p >= |1 - B| / 2: holds for %d pixels, violated for %d, "
