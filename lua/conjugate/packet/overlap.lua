@@ -13,7 +13,8 @@
 -- transformed: `psi~(p) = (2 pi)^(-1/2) int psi exp(-i p x) dx`. The overlap `<psi_a|psi_b>` is the
 -- same in both pictures; `parseval` is how far the transforms are from that. The overlap of moduli
 -- forgets where the packets are: for non-negative losses it is never smaller in p than in x, and
--- alike packets at any distance overlap in p completely.
+-- alike packets at any distance overlap in p completely. `errors` hold what cells of three times
+-- the width make of the same overlaps: the midpoints of these are among the points already.
 --
 -- A packet that is cut off by the edge of its slice jumps there, and then `int p^2 |psi~|^2` is
 -- infinite: take sigma_p from `conjugate.packet.quadrature`, or a `window`.
@@ -22,7 +23,6 @@
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
-local mode = require "conjugate.nn.mode"
 local slices = require "conjugate.packet.slices"
 
 local M = {}
@@ -60,12 +60,12 @@ local function all_points(x)
   return cj.cat({ first, second }, 2)
 end
 
-local function new_grid(low, high, o)
+local function new_grid(low, high, points, pad)
   local g = { x = {}, p = {}, size = {}, padded = {}, cell = 1, step = 1 }
   for i = 1, #low do
     local width, step
-    g.x[i], width = middles(low[i], high[i], o.points)
-    g.size[i], g.padded[i] = o.points, power_of_two(o.pad * o.points)
+    g.x[i], width = middles(low[i], high[i], points)
+    g.size[i], g.padded[i] = points, power_of_two(pad * points)
     g.p[i], step = momenta(g.padded[i], width)
     g.cell, g.step = g.cell * width, g.step * step
   end
@@ -88,9 +88,8 @@ local function shaped(g, t, sizes)
   return t:reshape(#g.x == 1 and { sizes[1] } or sizes)
 end
 
--- psi on the grid and its transform; l: losses at the points.
-local function new_packet(g, name, l, window)
-  local amplitude = window and l * window or l
+-- psi on the grid and its transform; amplitude: l sqrt(nu) at the points.
+local function new_packet(g, name, amplitude)
   local beta = (amplitude * amplitude):sum():item() * g.cell
   if beta <= 0 or beta ~= beta or beta == math.huge then
     check.fail("overlap", "expected a loss that is finite and not zero everywhere for %s", name)
@@ -101,7 +100,7 @@ local function new_packet(g, name, l, window)
   local z = core.packet_fourier(psi:reshape { rows, columns }, padded_rows, g.padded[#g.x])
   local square = (z * z):sum(3)
   return {
-    name = name, psi = shaped(g, psi, g.size), density_x = shaped(g, psi * psi, g.size), z = z,
+    name = name, psi = psi, density_x = psi * psi, z = z,
     modulus = square:sqrt(),
     density_p = shaped(g, square * (g.cell ^ 2 / (2 * math.pi) ^ #g.x), g.padded),
   }
@@ -126,10 +125,9 @@ end
 
 -- The sums over p need g.cell / (number of momenta) in place of the step: psi~ carries cell /
 -- sqrt(2 pi) for each of the two.
-local function compare(g, packets)
-  local scale = g.cell
+local function overlaps(g, packets)
+  local scale, o = g.cell, {}
   for _, size in ipairs(g.padded) do scale = scale / size end
-  local o = setmetatable({ x = g.x, p = g.p, packets = packets }, Overlap)
   o.overlap_x = matrix(packets, function(a, b)
     return (a.psi * b.psi):sum():item() * g.cell
   end)
@@ -142,9 +140,27 @@ local function compare(g, packets)
   o.modulus_p = matrix(packets, function(a, b)
     return (a.modulus * b.modulus):sum():item() * scale
   end)
-  o.parseval = largest_gap(o.overlap_x, o.overlap_p)
-  for _, packet in ipairs(packets) do packet.z, packet.modulus = nil, nil end
   return o
+end
+
+-- The middle one of every three cells of each axis.
+local function coarser(t)
+  for axis = 1, t:dim() do
+    local sizes = t.shape
+    sizes[axis] = sizes[axis] / 3
+    table.insert(sizes, axis + 1, 3)
+    t = t:reshape(sizes):select(axis + 1, 2)
+  end
+  return t:contiguous()
+end
+
+local function difference(a, b)
+  local out = {}
+  for i, row in ipairs(a) do
+    out[i] = {}
+    for j, value in ipairs(row) do out[i][j] = math.abs(value - b[i][j]) end
+  end
+  return out
 end
 
 -- --- calls --------------------------------------------------------------------------------------
@@ -152,7 +168,7 @@ end
 local function read(opts, more)
   local rules = {
     packets = { type = "table", required = true }, points = { "integer" }, pad = 4,
-    window = { "number" }, batch = 256,
+    window = { "number" }, batch = 1024,
   }
   for name, rule in pairs(more) do rules[name] = rule end
   local o = check.options("overlap", opts, rules)
@@ -165,26 +181,37 @@ local function read(opts, more)
   return o
 end
 
--- Losses of one packet at all points, a batch at a time.
-local function losses_at(f, points, batch)
-  local parts, n = {}, points:size(1)
-  for from = 1, n, batch do
-    local some = points:narrow(1, from, math.min(batch, n - from + 1))
-    parts[#parts + 1] = f(some):detach():to("float64"):reshape { some:size(1) }
-  end
-  return cj.cat(parts, 1)
+-- Packets of amplitudes l sqrt(nu) [points, ...] at the cells of a grid.
+local function packets_on(g, names, amplitudes)
+  local packets = {}
+  for i, amplitude in ipairs(amplitudes) do packets[i] = new_packet(g, names[i], amplitude) end
+  return packets
 end
 
-local function run(o, low, high, functions, names)
-  o.points = o.points or (#low == 1 and 1024 or 128)
-  check.integer("overlap", "points", o.points, 2, #low == 1 and 2 ^ 20 or 2 ^ 11)
-  local g = new_grid(low, high, o)
+-- losses: a function of points [n, axes] that gives a list of losses [n], one a packet.
+local function run(o, low, high, losses, names)
+  o.points = math.ceil((o.points or #low == 1 and 1536 or 192) / 3) * 3
+  check.integer("overlap", "points", o.points, 3, #low == 1 and 2 ^ 20 or 2 ^ 11)
+  local g, amplitudes, fewer = new_grid(low, high, o.points, o.pad), {}, {}
   local window = o.window and window_of(g, low, high, o.window)
-  local packets = {}
-  for i, f in ipairs(functions) do
-    packets[i] = new_packet(g, names[i], losses_at(f, g.points, o.batch), window)
+  for i, l in ipairs(losses(g.points)) do
+    l = shaped(g, window and l * window or l, g.size)
+    amplitudes[i], fewer[i] = l, coarser(l)
   end
-  return compare(g, packets)
+  local packets = packets_on(g, names, amplitudes)
+  local out, coarse = overlaps(g, packets), new_grid(low, high, o.points / 3, o.pad)
+  local rough = overlaps(coarse, packets_on(coarse, names, fewer))
+  out.errors = {}
+  for name, value in pairs(rough) do out.errors[name] = difference(out[name], value) end
+  out.parseval = largest_gap(out.overlap_x, out.overlap_p)
+  for _, packet in ipairs(packets) do packet.z, packet.modulus = nil, nil end
+  out.x, out.p, out.packets = g.x, g.p, packets
+  return setmetatable(out, Overlap)
+end
+
+-- Calls f(from, rows) for pieces of n.
+local function in_batches(n, batch, f)
+  for from = 1, n, batch do f(from, math.min(batch, n - from + 1)) end
 end
 
 --- Packets of functions of one or two numbers.
@@ -201,15 +228,23 @@ function M.of(opts)
   if #low < 1 or #low > 2 or #high ~= #low then
     check.fail("overlap", "expected one or two numbers for low and high")
   end
-  local functions, names = {}, {}
+  local names = {}
   for i, f in ipairs(o.packets) do
     check.callable("overlap", ("packets[%d]"):format(i), f)
     names[i] = tostring(i)
-    functions[i] = function(points)
-      return f(#low == 1 and points:reshape { points:size(1) } or points)
-    end
   end
-  return cj.no_grad(run, o, low, high, functions, names)
+  return cj.no_grad(run, o, low, high, function(points)
+    local n, list = points:size(1), {}
+    if #low == 1 then points = points:reshape { n } end
+    for i, f in ipairs(o.packets) do
+      local parts = {}
+      in_batches(n, o.batch, function(from, rows)
+        parts[#parts + 1] = f(points:narrow(1, from, rows)):detach():to("float64"):reshape { rows }
+      end)
+      list[i] = cj.cat(parts, 1)
+    end
+    return list
+  end, names)
 end
 
 --- Packets of models on a line or plane, with the models in evaluation mode.
@@ -218,86 +253,45 @@ end
 --
 -- - `packets`: a list of tables: `model`, `label`, `loss` ("ce"), `clip`, as for `cj.packet`, and
 --   `name` for pictures
--- - `points`: cells of an axis (1024 on a line, 128 on a plane); `pad` (4): length with zeros over
---   length, rounded up to a power of two; `batch` (256) points at a time
+-- - `points`: cells of an axis (1536 on a line, 192 on a plane), rounded up to a multiple of 3;
+--   `pad` (4): length with zeros over length, rounded up to a power of two; `batch` (1024) points
+--   at a time
 -- - `window`: standard deviation of a normal density around the middle of the slice; without it the
 --   density is uniform
 --
 -- @treturn table `packets`: a list of { name, psi, density_x, density_p }, float64, [points] on a
 --   line, [points, points] on a plane; `x` and `p`: coordinates of each axis; `overlap_x`,
---   `overlap_p`, `modulus_x`, `modulus_p`: matrices of numbers; `parseval`. print shows them,
---   `save` draws.
+--   `overlap_p`, `modulus_x`, `modulus_p`: matrices of numbers; `errors`: the same, of the cells;
+--   `parseval`. print shows them, `save` draws.
 -- @raise wrong arguments; losses that are zero everywhere or not finite; what the models raise
 function M.slice(slice, opts)
   if not slices.is_slice(slice) then
     check.fail("overlap", "expected a line or plane for slice, got %s", check.describe(slice))
   end
-  local o, functions, names = read(opts, {}), {}, {}
+  local o, names = read(opts, {}), {}
   for i, packet in ipairs(o.packets) do
     check.table("overlap", ("packets[%d]"):format(i), packet)
     names[i] = packet.name or ("%s of label %s"):format(packet.loss or "ce", tostring(packet.label))
-    functions[i] = function(points)
-      return mode.in_eval(packet.model, function()
-        return slices.values(slice, packet, points)
-      end)
-    end
   end
-  return cj.no_grad(run, o, slice.low, slice.high, functions, names)
+  return cj.no_grad(run, o, slice.low, slice.high, function(points)
+    return slices._values(slice, o.packets, points, o.batch)
+  end, names)
 end
 
 function Overlap:__tostring()
   local lines = {
     ("%d packets on a %s; overlaps in x and p differ by %.1e"):format(#self.packets,
       #self.x == 1 and "line" or "plane", self.parseval),
-    ("%-24s %-24s %13s %13s %13s"):format("", "", "<a|b>", "<|a| |b|> in x", "in p"),
+    ("%-24s %-24s %13s %23s %23s"):format("", "", "<a|b>", "<|a| |b|> in x", "in p"),
   }
   for i, a in ipairs(self.packets) do
     for j = i + 1, #self.packets do
-      lines[#lines + 1] = ("%-24s %-24s %13.6g %13.6g %13.6g"):format(a.name,
-        self.packets[j].name, self.overlap_x[i][j], self.modulus_x[i][j], self.modulus_p[i][j])
+      lines[#lines + 1] = ("%-24s %-24s %13.6g %13.6g +- %.1e %13.6g +- %.1e"):format(a.name,
+        self.packets[j].name, self.overlap_x[i][j], self.modulus_x[i][j],
+        self.errors.modulus_x[i][j], self.modulus_p[i][j], self.errors.modulus_p[i][j])
     end
   end
   return table.concat(lines, "\n")
-end
-
--- --- pictures -----------------------------------------------------------------------------------
-
--- A packet that is cut off has long tails in p; this share of them is not drawn.
-local TAILS = 0.02
-
--- How many momenta around 0 to show of an axis.
-local function shown(self, axis)
-  local p = self.p[axis]
-  local size, most = p:size(1), 2
-  for _, packet in ipairs(self.packets) do
-    local density = packet.density_p
-    if #self.x == 2 then density = density:sum(3 - axis) end
-    local list = (density / density:sum()):table()
-    local outside, cut = 0, 0
-    while outside < TAILS do
-      cut = cut + 1
-      outside = outside + list[cut] + list[size + 1 - cut]
-    end
-    most = math.max(most, size - 2 * (cut - 1))
-  end
-  return math.min(most, size)
-end
-
--- The middle of a plane of momenta.
-local function middle(self, density)
-  for axis = 1, 2 do
-    local size, count = density:size(axis), shown(self, axis)
-    density = density:narrow(axis, math.floor((size - count) / 2) + 1, count)
-  end
-  return density
-end
-
-local function chart(self, title, axis, coordinates, density)
-  local series, x = {}, coordinates:table()
-  for i, packet in ipairs(self.packets) do
-    series[i] = { name = packet.name, x = x, y = packet[density]:table(), style = "lines" }
-  end
-  return { title = title, x = axis, y = { label = "density" }, series = series }
 end
 
 --- Draws both pictures: of packets on a line PATH_x and PATH_p, charts with their data; on a plane
@@ -305,26 +299,7 @@ end
 -- @tparam string path beginning of the names
 -- @treturn boolean true, or nil and a message
 function Overlap:save(path)
-  local plot = require "conjugate.plot"
-  if #self.x == 1 then
-    local most = self.p[1]:get(math.floor((self.p[1]:size(1) + shown(self, 1)) / 2))
-    local ok, why = plot.figure.save(path .. "_x", chart(self, "packets: |psi(x)|^2",
-      { label = "x along the line" }, self.x[1], "density_x"))
-    if not ok then return nil, why end
-    ok, why = plot.figure.save(path .. "_p", chart(self, "packets: |psi~(p)|^2",
-      { label = "momentum p", range = { -most, most } }, self.p[1], "density_p"))
-    if not ok then return nil, why end
-    return true
-  end
-  for i, packet in ipairs(self.packets) do
-    local pictures = { x = packet.density_x, p = middle(self, packet.density_p) }
-    for picture, density in pairs(pictures) do
-      local ok, why = plot.heatmap.save(("%s_%s%d.png"):format(path, picture, i), density,
-        { title = packet.name })
-      if not ok then return nil, why end
-    end
-  end
-  return true
+  return require("conjugate.packet.picture.densities").save(self, path)
 end
 
 return M

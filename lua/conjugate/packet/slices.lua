@@ -205,20 +205,31 @@ function M.losses(slice, opts, t)
   return look_along(slice, read_loss(opts, {}), t)
 end
 
---- Losses alone, as `losses`.
--- @tparam table slice a line or plane
--- @tparam table opts `model`, `label`, `loss`, `clip`, as for `measure`; `name` is left alone
--- @tparam Tensor t points, float64 [B, axes]
--- @treturn Tensor float64 [B]
--- @raise wrong arguments; what the model raises
-function M.values(slice, opts, t)
-  check_slice(slice)
-  local o = read_loss(opts, { name = { "string" } })
-  return cj.no_grad(function()
-    local y = o.model(slice:points(t))
-    if o.loss == "value" then return y:to("float64"):reshape { t:size(1) } end
-    return (core.packet_losses(o.loss, o.clip, y, o.label))
+-- The first result of a model at all points, in float64, a batch at a time.
+local function logits_at(slice, model, t, batch)
+  local parts, n = {}, t:size(1)
+  mode.in_eval(model, function()
+    local plan = plan_for(slice, model, false)
+    for from = 1, n, batch do
+      local x = slice:points(t:narrow(1, from, math.min(batch, n - from + 1)))
+      parts[#parts + 1] = (plan or model)(x):detach():to "float64"
+    end
+    if plan and plan ~= model then plan:release() end
   end)
+  return cj.cat(parts, 1)
+end
+
+-- Losses of packets { model, label, loss, clip }, a list of float64 [B]; each model is asked once.
+function M._values(slice, packets, t, batch)
+  local list, logits = {}, {}
+  for i, packet in ipairs(packets) do
+    local o = read_loss(packet, { name = { "string" } })
+    local z = logits[o.model] or cj.no_grad(logits_at, slice, o.model, t, batch)
+    logits[o.model] = z
+    list[i] = o.loss == "value" and z:reshape { t:size(1) }
+      or (core.packet_losses(o.loss, o.clip, z, o.label))
+  end
+  return list
 end
 
 --- Is a value a line or plane?

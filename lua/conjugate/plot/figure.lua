@@ -212,6 +212,15 @@ local function check_figure(figure)
   end
 end
 
+--- Draws PATH.png by a script PATH.gp that writes to `out`, with gnuplot.
+-- @tparam string path folder and name without extension
+-- @treturn boolean true, or nil and a message
+function M.draw(path)
+  check.string("plot.figure", "path", path)
+  local folder, name = path:match("^(.*)/([^/]+)$")
+  return draw(folder or ".", name or path)
+end
+
 --- Writes a chart: PATH.csv, PATH.gp and, where gnuplot is there, PATH.png.
 -- @tparam string path folder and name without extension
 -- @tparam table figure { title =, x = axis, y = axis, series = { { name =, x = {numbers},

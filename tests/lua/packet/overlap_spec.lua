@@ -68,7 +68,7 @@ describe("packets on a line", function()
   it("are normalised in both pictures", function()
     local o = overlap.of { low = -8, high = 9, packets = { bell(.3, .7), bell(1, .2) } }
     for _, packet in ipairs(o.packets) do
-      near(1, packet.density_x:sum():item() * 17 / 1024, 1e-13)
+      near(1, packet.density_x:sum():item() * 17 / 1536, 1e-13)
       near(1, packet.density_p:sum():item() * (o.p[1]:get(2) - o.p[1]:get(1)), 1e-12)
     end
     near(1, o.overlap_x[1][1], 1e-13)
@@ -105,6 +105,23 @@ describe("packets on a line", function()
     near(1, o.modulus_p[1][2], 1e-13)
     near(math.sqrt(2 * .25 / (.0625 + 1)), o.modulus_p[3][4], 1e-13)
     assert.is_truthy(tostring(o):find("0.685994", 1, true))
+  end)
+
+  it("are as far from the truth as they say, at most", function()
+    for _, points in ipairs { 30, 100, 301 } do
+      local o = overlap.of { low = 0, high = 1, points = points, packets = {
+        function(t) return t * 1 end, function(t) return 1 - t end,
+        function(t) return (t - 0.3):relu() end,
+      } }
+      assert.equal(math.ceil(points / 3) * 3, o.x[1]:size(1))
+      for _, case in ipairs { { 1, 2, 0.5 }, { 1, 3, (0.7 ^ 3 / 3 + 0.3 * 0.7 ^ 2 / 2)
+        / math.sqrt(0.7 ^ 3 / 9) } } do
+        local i, j, truth = case[1], case[2], case[3]
+        near(truth, o.overlap_x[i][j], o.errors.overlap_x[i][j])
+        near(truth, o.overlap_p[i][j], o.errors.overlap_p[i][j] + 1e-15)
+        assert.is_true(o.errors.overlap_x[i][j] < 2 / points ^ 2 * 9)
+      end
+    end
   end)
 
   it("stay where they are when there are more points or zeros", function()
@@ -184,7 +201,7 @@ describe("packets on a plane", function()
     near(one.overlap_x[1][2], two.overlap_x[1][2], 1e-13)
     near(one.modulus_p[1][2], two.modulus_p[1][2], 1e-13)
     near(0, two.parseval, 1e-13)
-    assert.same({ 128, 128 }, two.packets[1].psi.shape)
+    assert.same({ 192, 192 }, two.packets[1].psi.shape)
     local step = two.p[1]:get(2) - two.p[1]:get(1)
     near(1, two.packets[2].density_p:sum():item() * step ^ 2, 1e-12)
     -- the first axis is the one along which they differ
