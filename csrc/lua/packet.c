@@ -318,6 +318,15 @@ int64_t check_place(lua_State *L, int i, const measurement *m) {
   return check_integer(L, i, "packet", "the label's place", 1, m->p.label_count) - 1;
 }
 
+/* Means of the terms of pixel k, with covariances; those of chains from the spread of batches. */
+static void read_means(const measurement *m, const cj_moments *moments, int64_t k,
+                       cj_means *means) {
+  if (m->mcmc.set.chains > 0)
+    cj_moments_between(moments, k, means);
+  else
+    cj_moments_means(moments, k, means);
+}
+
 cj_reading packet_reading(const measurement *m, const cj_moments *moments, int64_t k, int64_t i,
                           cj_means *means) {
   cj_reading r = {.set = moments->set->name,
@@ -326,12 +335,8 @@ cj_reading packet_reading(const measurement *m, const cj_moments *moments, int64
                   .low = m->p.reference.low,
                   .high = m->p.reference.high,
                   .tau = m->p.reference.tau};
-  const bool chains = m->mcmc.set.chains > 0;
-  if (chains)
-    cj_moments_between(moments, k, means);
-  else
-    cj_moments_means(moments, k, means);
-  cj_reading_choose(&r, means, chains || m->p.tilt);
+  read_means(m, moments, k, means);
+  cj_reading_choose(&r, means, m->mcmc.set.chains > 0 || m->p.tilt);
   return r;
 }
 
@@ -359,6 +364,27 @@ static int l_estimates(lua_State *L) {
   const bool faces = lua_toboolean(L, 3);
   if (!m->sums.all || (faces && !m->sums.faces)) raise_error(L, "packet: nothing was measured");
   push_estimates(L, m, faces ? &m->sums.faces[j] : &m->sums.all[j], faces ? m->pixels : NULL);
+  return 2;
+}
+
+/* packet_parts(measurement, place) -> values, errors: float64 [3, pixels], the loss, cross and
+ * window parts of g^2; nothing where nu is constant and g^2 has but one. */
+static int l_parts(lua_State *L) {
+  const measurement *m = check_measurement(L, 1);
+  const int64_t j = check_place(L, 2, m), n = m->p.reference.n, size[2] = {CJ_PARTS, n};
+  if (!m->sums.all) raise_error(L, "packet: nothing was measured");
+  if (!m->sums.parts) return 0;
+  double *values = push_new(L, CJ_F64, 2, size)->data, *errors = push_new(L, CJ_F64, 2, size)->data;
+  for (int64_t i = 0; i < n; i++) {
+    cj_means means;
+    cj_estimate out[CJ_PARTS];
+    read_means(m, &m->sums.parts[j], i, &means);
+    cj_estimate_parts(&means, out);
+    for (int k = 0; k < CJ_PARTS; k++) {
+      values[k * n + i] = out[k].value;
+      errors[k * n + i] = out[k].error;
+    }
+  }
   return 2;
 }
 
@@ -483,6 +509,7 @@ static const luaL_Reg functions[] = {{"packet_new", l_new},
                                      {"packet_estimates", l_estimates},
                                      {"packet_evenness", l_evenness},
                                      {"packet_totals", l_totals},
+                                     {"packet_parts", l_parts},
                                      {"packet_quantities", l_quantities},
                                      {"packet_loss", l_loss},
                                      {"packet_chains", l_chains},

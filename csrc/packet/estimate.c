@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const char *const names[CJ_QUANTITIES] = {
-    "beta",  "mu",     "sigma_x",  "g",         "c",         "c_face", "sigma_p",
-    "B",     "B_face", "bound",    "P",         "U",         "slack",  "tightness",
-    "B_gap", "c_gap",  "field_sd", "field_cov", "field_corr"};
+    "beta",  "mu",     "sigma_x",  "g",         "c",          "c_face",      "sigma_p",
+    "B",     "B_face", "bound",    "P",         "U",          "slack",       "tightness",
+    "B_gap", "c_gap",  "field_sd", "field_cov", "field_corr", "field_bound", "field_P"};
 
 const char *cj_quantity_name(int q) {
   return q >= 0 && q < CJ_QUANTITIES ? names[q] : NULL;
@@ -90,7 +90,9 @@ static void field(sheet *s) {
   const cj_dual sd = dual_sqrt(dual_sub(ratio(s->m, 7), dual_mul(mean, mean)));
   set(s, CJ_FIELD_SD, sd);
   set(s, CJ_FIELD_COV, cov);
-  set(s, CJ_FIELD_CORR, dual_div(cov, dual_mul(sd, s->q[CJ_SIGMA_X])));
+  set(s, CJ_FIELD_BOUND, dual_abs(cov));
+  set(s, CJ_FIELD_P, dual_mul(sd, s->q[CJ_SIGMA_X]));
+  set(s, CJ_FIELD_CORR, dual_div(cov, s->q[CJ_FIELD_P]));
 }
 
 /* A Gaussian window, by Stein's identities: c = 0, B = 0,
@@ -193,4 +195,13 @@ void cj_reading_choose(cj_reading *r, const cj_means *m, bool surer) {
   }
   r->direct_x = error_of(r, m, CJ_SIGMA_X) == INFINITY;
   r->direct_p = error_of(r, m, CJ_SIGMA_P) == INFINITY;
+}
+
+void cj_estimate_parts(const cj_means *m, cj_estimate out[CJ_PARTS]) {
+  static const double factors[CJ_PARTS] = {1, 1, 0.25};
+  for (int k = 0; k < CJ_PARTS; k++) {
+    const cj_dual part = dual_scale(factors[k], ratio(m, k + 1));
+    out[k].value = part.v;
+    out[k].error = dual_error(&part, m->terms, m->cov, m->count);
+  }
 }

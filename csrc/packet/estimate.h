@@ -25,11 +25,13 @@ typedef enum cj_quantity {
   CJ_U,
   CJ_SLACK,
   CJ_TIGHTNESS,
-  CJ_B_GAP,      /* B_FACE - B */
-  CJ_C_GAP,      /* C_FACE - C */
-  CJ_FIELD_SD,   /* of a field a(x): its standard deviation under rho, */
-  CJ_FIELD_COV,  /* its covariance with the pixel, */
-  CJ_FIELD_CORR, /* and the correlation */
+  CJ_B_GAP,       /* B_FACE - B */
+  CJ_C_GAP,       /* C_FACE - C */
+  CJ_FIELD_SD,    /* of a field a(x): its standard deviation under rho, */
+  CJ_FIELD_COV,   /* its covariance with the pixel, */
+  CJ_FIELD_CORR,  /* the correlation, */
+  CJ_FIELD_BOUND, /* |covariance|, */
+  CJ_FIELD_P,     /* and the product of the two widths, which cannot be below */
   CJ_QUANTITIES
 } cj_quantity;
 
@@ -63,5 +65,9 @@ void cj_estimate_changes(const cj_reading *r, const cj_means *m, const cj_means 
                          double unit, double out[CJ_QUANTITIES]);
 /* Their values alone: needs no covariances. */
 void cj_estimate_values(const cj_reading *r, const cj_means *m, double out[CJ_QUANTITIES]);
+
+/* The parts of g^2 of one pixel where nu is not constant, from means of the set "parts". */
+typedef enum cj_part { CJ_PART_LOSS, CJ_PART_CROSS, CJ_PART_WINDOW, CJ_PARTS } cj_part;
+void cj_estimate_parts(const cj_means *m, cj_estimate out[CJ_PARTS]);
 
 #endif

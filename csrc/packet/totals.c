@@ -2,7 +2,8 @@
 #include "packet/totals.h"
 
 static const char *const names[CJ_TOTALS] = {
-    "sigma_x", "sigma_p", "P", "bound", "loss_part", "cross_part", "window_part", "rms_gradient"};
+    "sigma_x", "sigma_p",   "P",         "bound",      "g",           "U",
+    "slack",   "tightness", "loss_part", "cross_part", "window_part", "rms_gradient"};
 
 const char *cj_total_name(int t) {
   return t >= 0 && t < CJ_TOTALS ? names[t] : NULL;
@@ -16,6 +17,7 @@ static void add_pixel(const cj_reading *r, const cj_means *m, const cj_means *pa
   total[CJ_TOTAL_SIGMA_X] += q[CJ_SIGMA_X] * q[CJ_SIGMA_X];
   total[CJ_TOTAL_SIGMA_P] += q[CJ_SIGMA_P] * q[CJ_SIGMA_P];
   total[CJ_TOTAL_BOUND] += q[CJ_BOUND];
+  total[CJ_TOTAL_G] += q[CJ_G] * q[CJ_G];
   total[CJ_TOTAL_LOSS] += parts ? parts->mean[1] / parts->mean[0] : q[CJ_G] * q[CJ_G];
   total[CJ_TOTAL_CROSS] += parts ? parts->mean[2] / parts->mean[0] : 0;
   total[CJ_TOTAL_WINDOW] += parts ? parts->mean[3] / parts->mean[0] / 4 : 0;
@@ -25,6 +27,10 @@ static void complete(double beta, double total[CJ_TOTALS]) {
   total[CJ_TOTAL_SIGMA_X] = sqrt(total[CJ_TOTAL_SIGMA_X]);
   total[CJ_TOTAL_SIGMA_P] = sqrt(total[CJ_TOTAL_SIGMA_P]);
   total[CJ_TOTAL_P] = total[CJ_TOTAL_SIGMA_X] * total[CJ_TOTAL_SIGMA_P];
+  total[CJ_TOTAL_G] = sqrt(total[CJ_TOTAL_G]);
+  total[CJ_TOTAL_U] = total[CJ_TOTAL_SIGMA_X] * total[CJ_TOTAL_G];
+  total[CJ_TOTAL_SLACK] = total[CJ_TOTAL_P] - total[CJ_TOTAL_BOUND];
+  total[CJ_TOTAL_TIGHT] = total[CJ_TOTAL_BOUND] / total[CJ_TOTAL_P];
   total[CJ_TOTAL_RMS] = sqrt(beta * total[CJ_TOTAL_LOSS]);
 }
 

@@ -10,6 +10,10 @@ typedef enum cj_total {
   CJ_TOTAL_SIGMA_P, /* (sum sigma_p^2)^(1/2) */
   CJ_TOTAL_P,       /* their product */
   CJ_TOTAL_BOUND,   /* sum |1 - B| / 2, which the product cannot be below */
+  CJ_TOTAL_G,       /* (sum g^2)^(1/2), */
+  CJ_TOTAL_U,       /* and its product with sigma_x */
+  CJ_TOTAL_SLACK,   /* P - bound */
+  CJ_TOTAL_TIGHT,   /* bound / P */
   CJ_TOTAL_LOSS,    /* the parts of sum g^2: E[|grad l|^2] / beta, */
   CJ_TOTAL_CROSS,   /* E[l grad l . grad log nu] / beta, */
   CJ_TOTAL_WINDOW,  /* E[l^2 |grad log nu|^2] / (4 beta) */

@@ -1,5 +1,6 @@
 --- The gates of a measurement: why a result has no numbers, and why its numbers want care.
 -- @module conjugate.packet.gates
+local pixels = require "conjugate.packet.pixels"
 local verdict = require "conjugate.packet.verdict"
 
 local M = {}
@@ -13,8 +14,6 @@ local LITTLE, NOTHING = 0.1, 1e-15
 local LEAST_PENCILS, FEW_PENCILS, COARSE, LEAST_PRODUCT = 10, 30, 1e-3, 1e-9
 -- Of chains. From a Pareto shape of 1/2 on, what g^2 is a mean of has no variance.
 local MOST_RHAT, FINE_RHAT, LEAST_CHAIN_ESS, MOST_TAIL = 1.05, 1.01, 400, 0.5
-
-local ROUNDING = 1e-12 -- of identities that hold in every sample
 
 -- A list, and a function that adds a text to it where a condition holds.
 local function reasons()
@@ -79,7 +78,7 @@ local function worst_z(part, name)
   if not part.values[name] then return nil end
   local gaps, errors, worst = part.values[name]:table(), part.errors[name]:table(), 0
   for i, gap in ipairs(gaps) do
-    local z = math.abs(gap) / math.max(errors[i], ROUNDING)
+    local z = math.abs(pixels.z(gap, errors[i]))
     if z > worst then worst = z end -- not where they are NaN
   end
   return worst
@@ -123,13 +122,13 @@ local function count_coarse(part)
 end
 
 local function compare_pencils(part, warn)
-  local coarse, pixels = count_coarse(part)
+  local coarse, all = count_coarse(part)
   compare(part, "pencils: ", warn)
   warn(part.ess < FEW_PENCILS, "pencils: effective number %.1f", part.ess)
   warn(part.unresolved > 0, "pencils: no numbers for %d of %d pixels, whose loss %d nodes do not "
-    .. "resolve", part.unresolved, pixels, part.nodes)
+    .. "resolve", part.unresolved, all, part.nodes)
   warn(coarse > 0, "pencils: with %d nodes quadrature is the larger error of slack at %d of %d "
-    .. "pixels", part.nodes, coarse, pixels)
+    .. "pixels", part.nodes, coarse, all)
 end
 
 --- Why numbers want care: few effective samples, boundary and volume that differ, coarse pencils.
@@ -152,11 +151,11 @@ end
 -- @treturn {string,...}
 function M.chain_warnings(r)
   local list, warn = reasons()
-  local rough, pixels = verdict.rough(r)
+  local rough, all = verdict.rough(r)
   verdict.doubt(r.pencils or r)
   warn(r.chains.rhat > FINE_RHAT, "R-hat %.3f, above %.2f", r.chains.rhat, FINE_RHAT)
   warn(rough > 0, "few samples carry g at %d of %d pixels: their errors, above %g %%, are rough",
-    rough, pixels, 100 * verdict.ROUGH)
+    rough, all, 100 * verdict.ROUGH)
   return list
 end
 

@@ -45,6 +45,9 @@ local OPTIONS = {
   shape = { "table" },
   dtype = "float32",
   field = { "callable|string|table" },
+  name = { "string" },
+  epoch = { "integer" },
+  index = { "integer|table" },
 }
 
 local function read_labels(o)
@@ -77,6 +80,12 @@ local function read_centres(o)
   return centres:contiguous(), o.shape or sizes
 end
 
+-- The name of the network's architecture, unless another was given.
+local function name_of(o)
+  local config = type(o.model) == "table" and o.model.config
+  return o.name or type(config) == "table" and config.model or nil
+end
+
 -- A packet on a line or plane.
 local function on_slice(o)
   if not M.slices.is_slice(o.reference) then
@@ -104,11 +113,14 @@ end
 -- - `field`: a conjugate, its name, or a function (x, l, g, label) -> l a(x), like x, measured as
 --   an operator beside the pixels: its standard deviation, and covariance with each pixel
 -- - `dtype` ("float32"): of the points of a box
+-- - for the records alone: `name` of the network (that of its architecture), `epoch` of its
+--   training, `index` of the centre or of the images of a line in their data set, one or a list
 -- @treturn table a packet; see `measure`
 -- @raise wrong arguments
 local function make(_, opts)
   local o = check.options("packet", opts, OPTIONS)
   check.one_of("packet", "loss", o.loss, M.losses)
+  o.name = name_of(o)
   if type(o.reference) == "table" then return on_slice(o) end
   check.one_of("packet", "reference", o.reference, M.references)
   check.number("packet", "clip", o.clip, 0)

@@ -28,13 +28,19 @@
 -- - `verdicts`: for each axis whether `sigma_x sigma_p >= |1 - B| / 2`, B of the faces: "holds",
 --   "violated" or, where the status is "unreliable" or too much is unknown, "undecided"
 --
--- print shows it; `write(path)` stores it as JSON.
+-- - of a packet on a slice also what results of sampled packets have: `name`, `epoch`, `loss`,
+--   `label`, `reference` ("line" or "plane"), `origin`
+--
+-- print shows it; `write(path)` stores it, as JSON or, where the name ends in .csv, as one line an
+-- axis.
 -- @module conjugate.packet.quadrature
 -- @source the documentation's chapter on packets
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local files = require "conjugate.run.files"
+local json = require "conjugate.run.json"
+local record = require "conjugate.packet.record"
 
 local M = {}
 
@@ -65,30 +71,55 @@ function Result:__tostring()
   return table.concat(lines, "\n")
 end
 
---- The result as a table of numbers, strings and lists, for JSON.
+--- The result as a table of numbers, strings and lists, for JSON: everything that is needed to
+-- make it again, and all that was found.
 -- @treturn table
 function Result:record()
-  local out = { errors = {} }
+  local out = { version = cj._VERSION, errors = {} }
+  for key, value in pairs(self.origin or {}) do out[key] = value end
   for _, name in ipairs {
     "beta", "ess", "axes", "Sigma", "G", "C", "B_faces", "eigenvalues",
   } do
     out[name], out.errors[name] = self[name], self.errors[name]
   end
   for _, name in ipairs {
-    "label", "loss", "clip", "reference", "shape", "points", "panels", "converged", "tolerance",
-    "roundoff", "status", "reasons", "verdicts",
+    "label", "loss", "clip", "reference", "shape", "options", "points", "panels", "converged",
+    "tolerance", "roundoff", "status", "verdicts",
   } do
     out[name] = self[name]
   end
+  out.reasons = json.array(self.reasons)
   return out
 end
 
---- Writes the result as JSON.
+--- One line an axis.
+-- @treturn string CSV: label, status, axis (from 1), quantities with their errors, verdict
+function Result:csv()
+  local header, lines = { "label", "status", "axis" }, {}
+  for _, name in ipairs(order) do
+    header[#header + 1], header[#header + 2] = name, name .. "_error"
+  end
+  lines[1] = table.concat(header, ",") .. ",verdict"
+  for i, axis in ipairs(self.axes) do
+    local row = { tostring(self.label or ""), self.status, tostring(i) }
+    for _, name in ipairs(order) do
+      row[#row + 1] = ("%.17g"):format(axis[name])
+      row[#row + 1] = ("%.17g"):format(self.errors.axes[i][name])
+    end
+    row[#row + 1] = self.verdicts[i]
+    lines[#lines + 1] = table.concat(row, ",")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- Writes the result; the end of the file name chooses the form: .json (everything) or .csv (one
+-- line an axis).
 -- @tparam string path
 -- @treturn boolean true, or nil and a message
 function Result:write(path)
   check.string("write", "path", path)
-  return files.write_json(path, self:record())
+  if path:find "%.csv$" then return files.write(path, self:csv()) end
+  return files.write_json(path, self:record(), record.order)
 end
 
 -- --- judging ------------------------------------------------------------------------------------
@@ -194,6 +225,8 @@ function M.measure(look, low, high, o)
   result.errors = flatten(errors)
   result.points, result.panels, result.converged = points, panels, converged
   result.tolerance, result.roundoff = o.tolerance, o.roundoff or 0
+  result.options = { tolerance = o.tolerance, panels = o.panels, points = o.points,
+    batch = o.batch }
   judge(result, o.strict ~= false)
   return setmetatable(result, Result)
 end

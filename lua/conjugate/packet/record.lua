@@ -1,9 +1,20 @@
 --- A result of a packet as plain tables, and as files.
 -- @module conjugate.packet.record
+local check = require "conjugate.check"
 local core = require "conjugate.core"
 local files = require "conjugate.run.files"
+local json = require "conjugate.run.json"
+local pixels = require "conjugate.packet.pixels"
 
 local M = {}
+
+--- Order of the keys in JSON: who and what first.
+M.order = {
+  "version", "name", "epoch", "label", "status", "reasons", "loss", "clip", "reference", "low",
+  "high", "tau", "centres", "slice", "shape", "dtype", "field", "sampler", "seed", "options",
+  "samples", "ess", "k", "largest", "beta", "beta_error", "z_B_gap", "z_c_gap", "counts", "totals",
+  "chains", "defence", "plain", "forwards", "backwards",
+}
 
 local function plain(part)
   local out = {}
@@ -13,16 +24,14 @@ local function plain(part)
   return out
 end
 
--- Settings and diagnostics of a sampler, or nil.
+-- Settings and diagnostics of a sampler.
 local function sampler_record(s)
-  if not s then return nil end
   local out = {}
   for key, value in pairs(s) do out[key] = core.is_tensor(value) and value:table() or value end
   return out
 end
 
 local function pencil_record(p)
-  if not p then return nil end
   local out = plain(p)
   for name, v in pairs(p.quadrature) do out[name .. "_quadrature"] = v:table() end
   for _, key in ipairs { "pixels", "samples", "nodes", "ess", "unresolved", "verdicts", "z_B_gap",
@@ -32,52 +41,132 @@ local function pencil_record(p)
   return out
 end
 
---- The result as a table of numbers, strings and lists, for JSON.
--- @treturn table
-function M.make(self)
-  local out = {}
-  for _, key in ipairs { "label", "loss", "reference", "shape", "tau", "clip", "sampler", "samples",
-    "ess", "largest", "k", "totals", "seed", "beta", "beta_error", "status", "reasons", "counts",
-    "z_B_gap", "z_c_gap", "forwards", "backwards" } do
-    out[key] = self[key]
+-- What the measurement was asked to do.
+local function options_of(r)
+  local o, all = r.options, 1
+  for _, size in ipairs(r.shape) do all = all * size end
+  local asked = r.reference == "box" and o.faces > 0
+  local walks = o.sampler ~= "plain"
+  return {
+    samples = o.samples, sampler = o.sampler, seed = o.seed, faces = asked and o.faces or 0,
+    face_pixels = asked and (#o.face_pixels == all and "all" or o.face_pixels) or nil,
+    pencils = o.pencils, pencil_nodes = o.pencils and o.pencil_nodes or nil,
+    defence = walks and o.defence or nil, mcmc = walks and o.mcmc or nil,
+  }
+end
+
+-- What stands under a key of its own: key -> function(result) -> table, or nil.
+local parts = {
+  options = options_of,
+  chains = function(r) return r.chains and sampler_record(r.chains) end,
+  defence = function(r)
+    local out = r.defence and sampler_record(r.defence)
+    if out then out.seconds = nil end
+    return out
+  end,
+  pencils = function(r) return r.pencils and pencil_record(r.pencils) end,
+  plain = function(r) -- of points of the reference, beside chains
+    local p = r.plain
+    return p and { status = p.status, reasons = p.reasons, samples = p.samples, ess = p.ess,
+      largest = p.largest, k = p.k }
+  end,
+  pixels = function(r)
+    if not r.values then return nil end
+    local out = plain(r)
+    if not r.faces then out.verdicts = r.verdicts end
+    return out
+  end,
+  faces = function(r)
+    if not r.faces then return nil end
+    local out = plain(r.faces)
+    out.pixels, out.samples = r.faces.pixels, r.faces.samples
+    out.verdicts = r.faces.verdicts
+    return out
+  end,
+}
+
+--- The result as a table of numbers, strings and lists, for JSON: everything that is needed to
+-- make it again, and all that was found.
+-- @tparam table r a result
+-- @treturn table the fields of the result and of its origin, `options`, `totals`, `pixels` and
+--   `faces` (each quantity a list over the pixels, and NAME_error their standard errors)
+function M.make(r)
+  local out = { version = require("conjugate")._VERSION }
+  for key, value in pairs(r.origin) do out[key] = value end
+  for _, key in ipairs { "label", "sampler", "samples", "ess", "largest", "k", "totals", "seed",
+    "beta", "beta_error", "status", "counts", "z_B_gap", "z_c_gap", "forwards", "backwards" } do
+    out[key] = r[key]
   end
-  out.chains, out.defence = sampler_record(self.chains), sampler_record(self.defence)
-  if out.defence then out.defence.seconds = nil end
-  if self.values then out.pixels = plain(self) end
-  if self.faces then
-    out.faces = plain(self.faces)
-    out.faces.pixels, out.faces.samples = self.faces.pixels, self.faces.samples
-    out.faces.verdicts = self.faces.verdicts
-  end
-  out.pencils = pencil_record(self.pencils)
+  out.reasons = json.array(r.reasons)
+  for key, make in pairs(parts) do out[key] = make(r) end
   return out
+end
+
+-- --- one line a pixel ---------------------------------------------------------------------------
+
+local function add(columns, name, values, errors)
+  if not values then return end
+  columns[#columns + 1] = { name, values }
+  columns[#columns + 1] = { name .. "_error", errors }
+end
+
+-- Gaps of boundary and volume in standard errors.
+local function add_z(columns, r)
+  for _, name in ipairs { "B_gap", "c_gap" } do
+    local values, errors = pixels.judged(r, name)
+    local z = {}
+    for i, value in pairs(values or {}) do z[i] = pixels.z(value, errors[i]) end
+    if values then columns[#columns + 1] = { "z_" .. name, z } end
+  end
+end
+
+-- Columns { name, values } of a result; first the numbers of all samples, then those of the faces or
+-- pencils, by which pixels are judged.
+local function columns_of(r)
+  local columns = {}
+  for _, name in ipairs(pixels.names()) do add(columns, name, pixels.of(r, name)) end
+  local prefix = r.faces and "faces_" or r.pencils and "pencils_"
+  for _, name in ipairs(prefix and { "P", "bound", "slack", "tightness" } or {}) do
+    add(columns, prefix .. name, pixels.judged(r, name))
+  end
+  add_z(columns, r)
+  local verdicts = pixels.verdicts(r)
+  if verdicts then columns[#columns + 1] = { "verdict", verdicts } end
+  return columns
+end
+
+-- A number that reads back the same; nothing where there is none.
+local function cell(value)
+  if type(value) == "string" then return value end
+  return value and value == value and ("%.17g"):format(value) or ""
+end
+
+--- One line a pixel; of a refused result the head alone.
+-- @tparam table r a result
+-- @treturn string CSV: label, status, pixel (from 1), quantities with their standard errors; cells
+--   are empty where a pixel's faces were not asked for
+function M.csv(r)
+  local header, lines = { "label", "status", "pixel" }, {}
+  local columns = r.values and columns_of(r) or {}
+  for _, column in ipairs(columns) do header[#header + 1] = column[1] end
+  lines[1] = table.concat(header, ",")
+  for i = 1, r.values and r.values.mu:numel() or 0 do
+    local row = { tostring(r.label), r.status, tostring(i) }
+    for _, column in ipairs(columns) do row[#row + 1] = cell(column[2][i]) end
+    lines[#lines + 1] = table.concat(row, ",")
+  end
+  return table.concat(lines, "\n") .. "\n"
 end
 
 --- Writes the result; the end of the file name chooses the form: .json (everything) or .csv (one
 -- line a pixel).
--- @tparam string path
+-- @tparam table r a result
+-- @tparam string path file name
 -- @treturn boolean true, or nil and a message
-function M.write(self, path)
-  if path:find "%.json$" then return files.write_json(path, M.make(self)) end
-  local names, lines = {}, {}
-  for _, name in ipairs(core.packet_quantities()) do
-    if self.values and self.values[name] then names[#names + 1] = name end
-  end
-  local header = { "pixel" }
-  for _, name in ipairs(names) do
-    header[#header + 1], header[#header + 2] = name, name .. "_error"
-  end
-  lines[1] = table.concat(header, ",")
-  local count = #names > 0 and self.values[names[1]]:numel() or 0
-  for i = 1, count do
-    local row = { tostring(i) }
-    for _, name in ipairs(names) do
-      row[#row + 1] = ("%.17g"):format(self.values[name]:get(i))
-      row[#row + 1] = ("%.17g"):format(self.errors[name]:get(i))
-    end
-    lines[#lines + 1] = table.concat(row, ",")
-  end
-  return files.write(path, table.concat(lines, "\n") .. "\n")
+function M.write(r, path)
+  check.string("write", "path", path)
+  if path:find "%.json$" then return files.write_json(path, M.make(r), M.order) end
+  return files.write(path, M.csv(r))
 end
 
 return M

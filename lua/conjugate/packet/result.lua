@@ -1,8 +1,8 @@
 --- What a measurement of a packet gives: numbers with standard errors, or a refusal.
 --
--- Fields: `label`, `loss`, `reference`, `samples`, `seed`, `ess` (effective sample size), `largest`
--- (share of the largest weight), `k` (Pareto shape of the weights' tail), `beta` with `beta_error`,
--- `status` ("ok", "warn", "unreliable"), `reasons`, `forwards`, `backwards`, `seconds`.
+-- Fields: `name` and `epoch` of the network, where they are known; `label`, `loss`, `reference`,
+-- `samples`, `seed`, `ess` (effective sample size), `largest` (share of the largest weight), `k`
+-- (Pareto shape of the weights' tail), `beta` with `beta_error`, `status` ("ok", "warn", "unreliable"), `reasons`, `forwards`, `backwards`, `seconds`.
 --
 -- Unless the status is "unreliable": `values[name]` and `errors[name]`, float64 [M], for every
 -- quantity that was measured (`conjugate.packet.quantities()`), and `faces`, the same for the
@@ -10,8 +10,9 @@
 -- "holds", "violated" or "undecided" each. On all of R^M (window, data) nothing is left at the
 -- edge, and `verdicts` are of all pixels.
 --
--- `totals[name] = { value, error }` of all pixels together: `sigma_x` and `sigma_p` (roots of sums
--- of squares), their product `P` and `bound` = sum |1 - B| / 2, which it cannot be below; the three
+-- `totals[name] = { value, error }` of all pixels together: `sigma_x`, `sigma_p` and `g` (roots of
+-- sums of squares), the products `P` and `U` = sigma_x g, `bound` = sum |1 - B| / 2, which P cannot
+-- be below, `slack` = P - bound and `tightness` = bound / P; the three
 -- parts of sum g^2, `loss_part`, `cross_part`, `window_part`, and `rms_gradient` = sqrt(beta
 -- loss_part), the root mean square of |grad l|. Errors by the jackknife over 32 batches, which also
 -- takes their bias of order 1/N away. Where few samples carry |grad l|^2 and the rest of sum g^2 is
@@ -33,6 +34,8 @@
 -- @module conjugate.packet.result
 local core = require "conjugate.core"
 local gates = require "conjugate.packet.gates"
+local maps = require "conjugate.packet.maps"
+local origin = require "conjugate.packet.origin"
 local pencils = require "conjugate.packet.pencils"
 local record = require "conjugate.packet.record"
 local text = require "conjugate.packet.text"
@@ -40,7 +43,8 @@ local verdict = require "conjugate.packet.verdict"
 
 local M = {}
 
-local Result = { record = record.make, write = record.write, __tostring = text.of }
+local Result = { record = record.make, write = record.write, map = maps.map,
+  __tostring = text.of }
 Result.__index = Result
 
 local function append(list, more)
@@ -59,10 +63,24 @@ local function columns(values, errors)
   return out
 end
 
+-- Adds the parts of g^2; on a box there is but one.
+local function add_parts(part, m, place)
+  local values, errors = core.packet_parts(m, place)
+  for k, name in ipairs { "loss_part", "cross_part", "window_part" } do
+    if values then
+      part.values[name], part.errors[name] = values:select(1, k), errors:select(1, k)
+    else
+      local scale, g = k == 1 and 1 or 0, part.values.g
+      part.values[name], part.errors[name] = g * g * scale, g * part.errors.g * (2 * scale)
+    end
+  end
+end
+
 -- The parts whose boundary term is known are judged; the verdicts of the result are those of the
 -- faces, or else of the pencils, or else of all pixels.
 local function fill(r, m, place, face_pixels)
   local all = columns(core.packet_estimates(m, place, false))
+  add_parts(all, m, place)
   local judged = all
   r.values, r.errors, r.totals = all.values, all.errors, core.packet_totals(m, place)
   r.pencils, r.reasons = gates.admit(pencils.part(m, r.options, place, columns))
@@ -83,16 +101,21 @@ end
 
 -- What every result says; values and a status are still to come.
 local function start(packet, o, label, work)
-  return setmetatable({
-    label = label, loss = packet.loss, reference = packet.reference, shape = packet.shape,
-    tau = packet.reference ~= "box" and packet.tau or nil, clip = packet.clip, seed = o.seed,
-    options = o, reasons = {}, forwards = work.forwards, backwards = work.backwards,
+  local r = {
+    label = label, clip = packet.clip, seed = o.seed, options = o, reasons = {},
+    origin = origin.of(packet), forwards = work.forwards, backwards = work.backwards,
     seconds = work.seconds,
-  }, Result)
+  }
+  for _, key in ipairs { "name", "epoch", "loss", "reference", "tau", "shape" } do
+    r[key] = r.origin[key]
+  end
+  return setmetatable(r, Result)
 end
 
+-- A refused result has no numbers, but those that say why.
 local function refuse_for(r, refused)
   r.status, r.reasons = "unreliable", refused
+  r.beta, r.beta_error = nil, nil
   return r
 end
 
@@ -124,6 +147,9 @@ function M.new(packet, o, m, place, label, work)
   fill(r, m, place, o.face_pixels)
   if #unknown > 0 then
     r.totals.loss_part, r.totals.cross_part, r.totals.rms_gradient = nil, nil, nil
+    for _, name in ipairs { "loss_part", "cross_part" } do
+      r.values[name], r.errors[name] = nil, nil
+    end
     append(r.reasons, unknown)
   end
   r.status = #r.reasons > 0 and "warn" or "ok"

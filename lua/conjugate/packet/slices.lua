@@ -13,6 +13,7 @@ local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local mode = require "conjugate.nn.mode"
+local origin = require "conjugate.packet.origin"
 local plans = require "conjugate.plan"
 local quadrature = require "conjugate.packet.quadrature"
 local roundoff = require "conjugate.packet.roundoff"
@@ -319,6 +320,7 @@ function M._measure_labels(packet, opts)
         model = plan or packet.model, label = label, loss = packet.loss, clip = packet.clip,
         tolerance = o.tolerance, panels = o.panels, points = o.points, batch = o.batch,
       })
+      list[i].origin, list[i].name, list[i].epoch = origin.of(packet), packet.name, packet.epoch
     end
     if plan and plan ~= packet.model then plan:release() end
   end)
