@@ -12,6 +12,8 @@ local LITTLE, NOTHING = 0.1, 1e-15
 -- Of pencils. COARSE: share of P, where it is not next to nothing, from which an error of
 -- quadrature is worth a word.
 local LEAST_PENCILS, FEW_PENCILS, COARSE, LEAST_PRODUCT = 10, 30, 1e-3, 1e-9
+-- Relative error of g that 10 pencils would leave if they alone carried it.
+local UNSURE = 0.5 / math.sqrt(10)
 -- Of chains. From a Pareto shape of 1/2 on, what g^2 is a mean of has no variance.
 local MOST_RHAT, FINE_RHAT, LEAST_CHAIN_ESS, MOST_TAIL = 1.05, 1.01, 400, 0.5
 
@@ -121,10 +123,21 @@ local function count_coarse(part)
   return coarse, #quadrature
 end
 
+-- Pixels whose g a few pencils carry.
+local function count_unsure(part)
+  local errors, unsure = part.errors.g:table(), 0
+  for i, g in ipairs(part.values.g:table()) do
+    if errors[i] > UNSURE * g then unsure = unsure + 1 end
+  end
+  return unsure
+end
+
 local function compare_pencils(part, warn)
+  local unsure = count_unsure(part)
   local coarse, all = count_coarse(part)
   compare(part, "pencils: ", warn)
   warn(part.ess < FEW_PENCILS, "pencils: effective number %.1f", part.ess)
+  warn(unsure > 0, "pencils: few carry g at %d of %d pixels", unsure, all)
   warn(part.unresolved > 0, "pencils: no numbers for %d of %d pixels, whose loss %d nodes do not "
     .. "resolve", part.unresolved, all, part.nodes)
   warn(coarse > 0, "pencils: with %d nodes quadrature is the larger error of slack at %d of %d "
@@ -152,7 +165,7 @@ end
 function M.chain_warnings(r)
   local list, warn = reasons()
   local rough, all = verdict.rough(r)
-  verdict.doubt(r.pencils or r)
+  if not r.pencils then verdict.doubt(r) end
   warn(r.chains.rhat > FINE_RHAT, "R-hat %.3f, above %.2f", r.chains.rhat, FINE_RHAT)
   warn(rough > 0, "few samples carry g at %d of %d pixels: their errors, above %g %%, are rough",
     rough, all, 100 * verdict.ROUGH)

@@ -86,6 +86,7 @@ local function fill(r, m, place, face_pixels)
   r.pencils, r.reasons = gates.admit(pencils.part(m, r.options, place, columns))
   if r.pencils then
     verdict.judge(r.pencils)
+    verdict.doubt(r.pencils)
     judged = r.pencils
   end
   if #face_pixels > 0 then

@@ -355,6 +355,16 @@ describe("pencils that tell nothing", function()
     end
   end)
 
+  it("say where few of them carry g", function()
+    -- only pencils close to x_2 = 1/2 have a slope along x_1
+    local p = value(function(x)
+      local bump = (-(x:narrow(2, 2, 1) - 0.5) ^ 2 * 2e4):exp()
+      return (bump * x:narrow(2, 1, 1) * 1e-3 + (x:narrow(2, 2, 1) + 1) ^ 2):sum(2)
+    end, 2)
+    local r = measure(p, { pencils = 256, pencil_pixels = { 1 }, faces = 64 })
+    assert.matches("pencils: few carry g at 1 of 1 pixels", table.concat(r.reasons))
+  end)
+
   it("are refused where few of them carry the weight", function()
     local p = value(function(x) return (x * 5):sum(2):exp() end, 2)
     local r = measure(p, { pencils = 32, pencil_pixels = { 1 } })
