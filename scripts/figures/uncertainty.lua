@@ -1,5 +1,5 @@
---- The figures of notebooks/uncertainty.md: packets of one dimension in both pictures, bound against
--- product over the laboratory and a trained network, and the packets of two digits.
+--- The figures of notebooks/uncertainty.md: packets of one dimension in both pictures, bound
+-- against product over the laboratory and a trained network, and the packets of two digits.
 --
 --     conjugate run scripts/figures/uncertainty.lua [--out notebooks/figures]
 --

@@ -20,7 +20,7 @@ local function near_measure(a, b)
   return math.abs(a - b) <= math.max(0.1 * math.max(a, b), 0.02)
 end
 
--- An example that neither trains nor walks, where rounding grows, prints the same numbers everywhere.
+-- Others neither train nor walk chains, where rounding grows: they print the same everywhere.
 local function same(a, b)
   return a == b
 end
