@@ -2,17 +2,17 @@
 #include "packet/mcmc.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/threads.h"
+#include "packet/adapt.h"
 #include "packet/element.h"
 
-/* The limit is a running mean over some 1 / FORGET steps. The step of HMC is shortened by up to
- * JITTER at random, so that a chain in a narrow place gets away. */
-static const double FORGET = 0.05, JITTER = 0.6;
+/* The step of HMC is shortened by up to JITTER at random, so that a chain in a narrow place gets
+ * away. */
+static const double JITTER = 0.6;
 
 enum { SMALL = 4096 }; /* numbers that are too few for more than one thread */
 
@@ -83,10 +83,6 @@ cj_status cj_mcmc_open(cj_mcmc *m, const cj_packet *p, const cj_mcmc_settings *s
 
 /* --- the density that is drawn from ------------------------------------------------------------
  */
-
-static bool dead(const cj_places *at, int64_t c) {
-  return at->level[c] == -INFINITY;
-}
 
 /* |h|^2 from which on the defence holds; nowhere before the chains have found their way. */
 static double limit(const cj_mcmc *m) {
@@ -206,7 +202,7 @@ static void begin_task(void *context, int64_t c) {
     m->eps[c] *= 1 - JITTER * cj_stream_uniform(&jitter, 0);
   }
   memcpy(m->next.y + c * n, m->now.y + c * n, (size_t)n * sizeof(double));
-  if (!dead(&m->now, c)) return;
+  if (!cj_place_dead(&m->now, c)) return;
   m->eps[c] = 0;
   m->near[c] = cj_reference_draw(&w->p->reference, m->step * m->set.chains + c,
                                  cj_place_row(w->p, m->next.x.data, c));
@@ -240,7 +236,7 @@ static void decide_task(void *context, int64_t c) {
   cj_mcmc *m = w->m;
   const cj_stream luck = stream(w, "packet.accept", c);
   double chance = 0;
-  if (!dead(&m->next, c)) {
+  if (!cj_place_dead(&m->next, c)) {
     const double gain =
         log_density(m, &m->next, c) - log_density(m, &m->now, c) + m->energy[c] - kinetic(w, c);
     chance = gain >= 0 ? 1 : gain < 0 ? exp(gain) : 0; /* 0 when it is no number */
@@ -268,58 +264,19 @@ static cj_status take_step(walk *w) {
 /* --- around the steps --------------------------------------------------------------------------
  */
 
-/* Mean acceptance of the chains that took a step; -1 for none. */
-static double acceptance(const cj_mcmc *m) {
-  double sum = 0, count = 0;
-  for (int64_t c = 0; c < m->set.chains; c++) {
-    if (m->eps[c] == 0) continue;
-    sum += m->chance[c];
-    count++;
-  }
-  return count > 0 ? sum / count : -1;
-}
-
-static int by_size(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* Moves the limit to where the wanted share of the chains is above it. */
-static void adapt_limit(cj_mcmc *m) {
-  double *steep = m->chance; /* done with, in this step */
-  int64_t alive = 0;
-  for (int64_t c = 0; c < m->set.chains; c++)
-    if (!dead(&m->now, c)) steep[alive++] = m->now.steep[c];
-  qsort(steep, (size_t)alive, sizeof *steep, by_size);
-  const double at = alive ? steep[(int64_t)((1 - m->set.defence) * (double)(alive - 1))] : 0;
-  if (!(at > 0)) return;
-  m->log_limit += fmax(1 / ++m->quantiles, FORGET) * (log(at) - m->log_limit);
-}
-
-/* The step size by stochastic approximation, in the end its mean over the second half. */
-static void adapt(cj_mcmc *m) {
-  const double rate = acceptance(m), after = (double)(m->step + 1);
-  if (rate >= 0) m->log_eps += (rate - m->set.acceptance) * 4 / sqrt(after + 15);
-  if (m->step >= m->set.burn / 4) adapt_limit(m);
-  if (m->step >= m->set.burn / 2) m->log_eps_sum += m->log_eps;
-  if (m->step + 1 < m->set.burn) return;
-  m->log_eps = m->log_eps_sum / (double)(m->set.burn - m->set.burn / 2);
-  for (int64_t c = 0; c < m->set.chains; c++) m->dead += dead(&m->now, c);
-}
-
 /* Adds the chains of one batch. */
 static void add_task(void *context, int64_t b) {
   const walk *w = context;
   cj_mcmc *m = w->m;
   const int64_t rows = m->set.chains / CJ_BATCHES, first = b * rows, n = w->p->reference.n;
   for (int64_t c = first; c < first + rows; c++) {
-    m->v[c] = dead(&m->now, c) ? 0 : share(m, &m->now, c);
+    m->v[c] = cj_place_dead(&m->now, c) ? 0 : share(m, &m->now, c);
     cj_weights_add(&w->s->weights[b], m->v[c] * m->now.steep[c]);
     const int64_t step = m->step - m->set.burn;
     for (int64_t i = 0; i < n; i++)
       cj_traces_add(&m->traces, c, step, i,
                     get_element(w->p->reference.dtype, m->now.x.data, c * n + i));
-    cj_traces_add(&m->traces, c, step, n, dead(&m->now, c) ? 0 : m->now.level[c]);
+    cj_traces_add(&m->traces, c, step, n, cj_place_dead(&m->now, c) ? 0 : m->now.level[c]);
   }
   const cj_evidence e = {
       .rows = rows,
@@ -344,7 +301,7 @@ static bool pencils_due(const cj_mcmc *m) {
 
 static cj_status keep(walk *w) {
   cj_mcmc *m = w->m;
-  const double rate = acceptance(m);
+  const double rate = cj_mcmc_acceptance(m);
   if (rate >= 0) {
     m->accepted += rate;
     m->moved++;
@@ -366,7 +323,7 @@ cj_status cj_mcmc_run(cj_mcmc *m, const cj_packet *p, cj_oracle *o, int64_t coun
     status = take_step(&w);
     if (status != CJ_OK) break;
     if (m->step < m->set.burn)
-      adapt(m);
+      cj_mcmc_adapt(m);
     else
       status = keep(&w);
     m->step++;

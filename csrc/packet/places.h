@@ -6,6 +6,8 @@
 #ifndef CJ_PACKET_PLACES_H
 #define CJ_PACKET_PLACES_H
 
+#include <math.h>
+
 #include "packet/run.h"
 
 /* Where the chains stand. Rows of n numbers; x, h and score are of the element type. */
@@ -22,6 +24,11 @@ typedef struct cj_places {
 /* CJ_EMEM. */
 cj_status cj_places_open(cj_places *at, const cj_packet *p, int64_t chains);
 void cj_places_drop(cj_places *at);
+
+/* Does chain c still stand where l = 0? */
+static inline bool cj_place_dead(const cj_places *at, int64_t c) {
+  return at->level[c] == -INFINITY;
+}
 
 /* Row c of x, h or score. */
 char *cj_place_row(const cj_packet *p, const void *values, int64_t c);
