@@ -505,16 +505,12 @@ static int l_loss(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg functions[] = {{"packet_new", l_new},
-                                     {"packet_estimates", l_estimates},
-                                     {"packet_evenness", l_evenness},
-                                     {"packet_totals", l_totals},
-                                     {"packet_parts", l_parts},
-                                     {"packet_quantities", l_quantities},
-                                     {"packet_loss", l_loss},
-                                     {"packet_chains", l_chains},
-                                     {"packet_fit", l_fit},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"packet_new", l_new},           {"packet_estimates", l_estimates},
+    {"packet_evenness", l_evenness}, {"packet_totals", l_totals},
+    {"packet_parts", l_parts},       {"packet_quantities", l_quantities},
+    {"packet_loss", l_loss},         {"packet_chains", l_chains},
+    {"packet_fit", l_fit},           {NULL, NULL}};
 
 void open_packet(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&metatable_key);
