@@ -106,6 +106,29 @@ describe("quadrature on a line", function()
     assert.equal("ok", back.status)
   end)
 
+  it("adds the axes up, and writes one line for each", function()
+    local function f(x) return x:select(2, 1) * (x:select(2, 2) * 2 + 1) + 0.25 end
+    local r = quadrature.square { f = f }
+    local a, b = r.axes[1], r.axes[2]
+    local t = r.totals
+    near(math.sqrt(a.sigma_x ^ 2 + b.sigma_x ^ 2), t.sigma_x[1], 1e-14)
+    near(math.sqrt(a.sigma_p ^ 2 + b.sigma_p ^ 2), t.sigma_p[1], 1e-14)
+    near(t.sigma_x[1] * t.sigma_p[1], t.P[1], 1e-14)
+    near(a.bound + b.bound, t.bound[1], 1e-14)
+    -- mean |grad l|^2 over the square: of (2 y + 1)^2 and (2 x)^2
+    near(math.sqrt(13 / 3 + 4 / 3), t.rms_gradient[1], 1e-12)
+    assert.is_true(t.P[2] >= 0 and t.P[2] < 1e-10)
+    assert.same({ holds = 2, violated = 0, undecided = 0 }, r.counts)
+    local dir = folder.make()
+    assert.is_true(r:write(dir .. "/r.csv"))
+    local lines = {}
+    for text in io.lines(dir .. "/r.csv") do lines[#lines + 1] = text end
+    folder.remove(dir)
+    assert.equal(3, #lines)
+    assert.is_truthy(lines[1]:find("^label,status,axis,mu,mu_error,sigma_x,"))
+    assert.equal(b.mu, tonumber(lines[3]:match "^,ok,2,([^,]*),"))
+  end)
+
   it("does not change with the scale of the loss", function()
     local a, b = line(ce), line(function(t) return ce(t) * 1000 end)
     near(1e6 * a.beta, b.beta, 1e-9 * b.beta)
