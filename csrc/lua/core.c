@@ -111,6 +111,7 @@ int luaopen_conjugate_core(lua_State *L) {
   open_io(L);
   open_attacks(L);
   open_packet(L);
+  open_packet_matrix(L);
   open_pencil(L);
   open_plan(L);
   open_quadrature(L);

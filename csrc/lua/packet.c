@@ -169,9 +169,11 @@ static int l_gc(lua_State *L) {
   if (m->sums.all) cj_packet_sums_drop(&m->sums, &m->p);
   cj_mcmc_drop(&m->mcmc);
   cj_pencils_drop(&m->pencils);
+  cj_directions_drop(&m->directions);
   cj_tilt_drop(&m->tilt);
   cj_tensor_drop(&m->centres);
   cj_tensor_drop(&m->centre);
+  cj_tensor_drop(&m->vectors);
   cj_free(m->labels);
   cj_free(m->pixels);
   cj_free(m->pencil_pixels);

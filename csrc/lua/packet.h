@@ -3,6 +3,7 @@
 #define CJ_LUA_PACKET_H
 
 #include "lua/binding.h"
+#include "packet/directions.h"
 #include "packet/estimate.h"
 #include "packet/mcmc.h"
 #include "packet/pencil.h"
@@ -11,10 +12,11 @@
 typedef struct measurement {
   cj_packet p;
   cj_packet_sums sums;
-  cj_mcmc mcmc;       /* without chains: points of the reference */
-  cj_pencils pencils; /* without rounds: none */
-  cj_tilt tilt;       /* of a defensive mixture */
-  cj_tensor centres, centre;
+  cj_mcmc mcmc;             /* without chains: points of the reference */
+  cj_pencils pencils;       /* without rounds: none */
+  cj_directions directions; /* without directions: none */
+  cj_tilt tilt;             /* of a defensive mixture */
+  cj_tensor centres, centre, vectors;
   int64_t *labels, *pixels, *pencil_pixels;
 } measurement;
 

@@ -76,6 +76,14 @@ static void faces(sheet *s, const cj_reading *r) {
   compare(s);
 }
 
+/* The same for a direction, from the sums of directions.h over all faces. */
+static void surface(sheet *s) {
+  const cj_dual normal = ratio(s->m, 6);
+  set(s, CJ_B_FACE, dual_sub(ratio(s->m, 7), dual_mul(ratio(s->m, 1), normal)));
+  set(s, CJ_C_FACE, dual_scale(0.5, normal));
+  compare(s);
+}
+
 /* A density that vanishes at infinity has no faces. */
 static void no_faces(sheet *s) {
   set(s, CJ_B_FACE, dual_number(0));
@@ -124,6 +132,7 @@ static sheet work_out(const cj_reading *r, const cj_means *m) {
   else
     plain(&s, r);
   if (strcmp(r->set, "faces") == 0 || strcmp(r->set, "pencils") == 0) faces(&s, r);
+  if (strcmp(r->set, "surface") == 0) surface(&s);
   if (r->whole) no_faces(&s);
   if (strcmp(r->set, "field") == 0) field(&s);
   derive(&s);

@@ -8,6 +8,7 @@
 #include "core/random.h"
 #include "core/threads.h"
 #include "packet/adapt.h"
+#include "packet/directions.h"
 #include "packet/element.h"
 
 /* The step of HMC is shortened by up to JITTER at random, so that a chain in a narrow place gets
@@ -290,6 +291,7 @@ static void add_task(void *context, int64_t b) {
       .centre = w->p->centre};
   cj_moments_add(&w->s->all[0], (int)b, &e);
   if (e.score) cj_moments_add(&w->s->parts[0], (int)b, &e);
+  if (w->s->directions) cj_directions_add(w->s->directions, w->p, 0, (int)b, &e);
 }
 
 /* Do pencils go through the samples of this step? Their rounds are spread evenly over the kept

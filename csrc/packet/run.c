@@ -8,6 +8,7 @@
 #include "attacks/plan_oracle.h"
 #include "core/memory.h"
 #include "core/threads.h"
+#include "packet/directions.h"
 #include "packet/element.h"
 
 enum { EAGER_ROWS = 128, TEXT = 480 };
@@ -237,6 +238,7 @@ static void add_faces(const group *g, int64_t j, const cj_evidence *e, double *c
                      .high = g->high + at};
   for (int64_t k = 0; k < few.n; k++) centre[k] = e->centre[g->p->face_pixels[k]];
   cj_moments_add(&g->sums->faces[j], g->batch, &few);
+  if (g->sums->directions) cj_directions_add(g->sums->directions, g->p, j, g->batch, &few);
 }
 
 /* --- all pixels --------------------------------------------------------------------------------
@@ -291,6 +293,7 @@ static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
     add_slopes(g, j, &slope);
     cj_moments_add(&g->sums->all[j], g->batch, &e);
     if (e.score) cj_moments_add(&g->sums->parts[j], g->batch, &e);
+    if (g->sums->directions) cj_directions_add(g->sums->directions, p, j, g->batch, &e);
     if (g->with_faces) add_faces(g, j, &e, g->scratch);
   }
   cj_tensor_drop(&slope);

@@ -36,12 +36,13 @@ typedef struct cj_packet {
 
 /* What is measured, for each label. */
 typedef struct cj_packet_sums {
-  cj_moments *all, *faces; /* [labels]; faces: NULL without chosen pixels */
-  cj_moments *parts;       /* [labels]; NULL where nu is constant */
-  cj_weights *weights;     /* [labels]: v l^2 */
-  cj_weights *slopes;      /* [labels]: v |dl/dx|^2, what g^2 is a mean of */
-  double *losses;          /* [samples], those that are to be kept; or NULL */
-  int64_t done;            /* samples so far */
+  cj_moments *all, *faces;          /* [labels]; faces: NULL without chosen pixels */
+  cj_moments *parts;                /* [labels]; NULL where nu is constant */
+  cj_weights *weights;              /* [labels]: v l^2 */
+  cj_weights *slopes;               /* [labels]: v |dl/dx|^2, what g^2 is a mean of */
+  double *losses;                   /* [samples], those that are to be kept; or NULL */
+  struct cj_directions *directions; /* what is measured along directions, or NULL; borrowed */
+  int64_t done;                     /* samples so far */
   int64_t forwards, backwards;
 } cj_packet_sums;
 

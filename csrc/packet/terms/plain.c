@@ -4,7 +4,8 @@
  *   plain:  w, w (x - m), w (x - m)^2, v D^2, v l D, v l D (x - m)
  *   field:  these, and w a, w a^2, w a (x - m) for a field a
  *   faces:  these of plain, and v l^2 with x_i at its lower and at its upper face, where v is nu /
- * q of the other pixels */
+ *           q of the other pixels
+ *   surface: the same of a direction, whose "faces" are the two sums of directions.h over all faces */
 #include "packet/add_terms.h"
 
 enum { PLAIN = 6, FIELD = 9, FACES = 8 };
@@ -53,5 +54,8 @@ static void add_faces(const cj_evidence *e, double *sums) {
   add_terms(e, FACES, face_terms, sums);
 }
 
-CJ_TERM_SETS(plain) = {
-    {"plain", PLAIN, add_plain}, {"field", FIELD, add_field}, {"faces", FACES, add_faces}, {0}};
+CJ_TERM_SETS(plain) = {{"plain", PLAIN, add_plain},
+                       {"field", FIELD, add_field},
+                       {"faces", FACES, add_faces},
+                       {"surface", FACES, add_faces},
+                       {0}};

@@ -86,7 +86,7 @@ local function worst_z(part, name)
   return worst
 end
 
--- Boundary and volume that differ.
+-- Boundary and volume that differ; sets z_B_gap and z_c_gap of the part.
 local function compare(part, of, warn)
   local limit = verdict.quantile(#part.verdicts)
   for _, name in ipairs { "B_gap", "c_gap" } do
@@ -96,6 +96,17 @@ local function compare(part, of, warn)
       limit)
     part["z_" .. name] = worst
   end
+end
+
+--- Warnings of boundary and volume that differ. Sets `z_B_gap` and `z_c_gap` of the part, the
+-- largest differences in standard errors.
+-- @tparam table part with verdicts
+-- @tparam string of what stands before each warning
+-- @treturn {string,...}
+function M.differences(part, of)
+  local list, warn = reasons()
+  compare(part, of, warn)
+  return list
 end
 
 --- Pencils that may be shown.

@@ -5,6 +5,7 @@ local chains = require "conjugate.packet.chains"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local defence = require "conjugate.packet.defence"
+local matrix = require "conjugate.packet.matrix"
 local mode = require "conjugate.nn.mode"
 local ops = require "conjugate.ops"
 local pencils = require "conjugate.packet.pencils"
@@ -19,6 +20,8 @@ local OPTIONS = {
   pencils = { "integer" },
   pencil_pixels = { "string|table" },
   pencil_nodes = 16,
+  directions = { "table" },
+  matrix = { "boolean" },
   seed = { "integer" },
   sampler = "plain",
   defence = { "table" },
@@ -38,6 +41,7 @@ local function read(packet, opts)
   o.defence = defence.read(o.defence)
   o.mcmc = chains.read(o.mcmc, o.samples, packet.loss)
   pencils.read(packet, o)
+  matrix.read(packet, o)
   local pixels = {}
   if packet.reference == "box" and o.faces > 0 then
     if o.face_pixels == "all" then
@@ -124,6 +128,7 @@ end
 -- Fills a measurement with points, and its pencils.
 local function run(m, packet, o, model, plan)
   pencils.open(m, packet, o)
+  matrix.open(m, o)
   local forwards, backwards = fill(m, o, "packet", o.samples, model, plan, field_function(packet))
   if (o.pencils or 0) > 0 then return pencils.run(m, o, model, plan) end
   return forwards, backwards
@@ -146,6 +151,7 @@ local function walk(packet, o, model, plan, label)
   d.mcmc, d.samples = set, set.chains * set.keep
   local m, field = core.packet_new(d), field_function(packet)
   pencils.open(m, packet, o, set)
+  matrix.open(m, o)
   local done = work(started, chains.run(m, set, model, plan, field, o.quiet))
   return result.walked(packet, o, m, chains.diagnose(m, set), label, done)
 end

@@ -41,6 +41,17 @@ local function pencil_record(p)
   return out
 end
 
+-- Directions or matrices, with those of their faces.
+local function joint_record(part)
+  if not part then return nil end
+  local out = part.values and plain(part) or {}
+  for _, key in ipairs { "names", "verdicts", "counts", "z_B_gap", "z_c_gap", "status", "reason" } do
+    out[key] = part[key]
+  end
+  out.faces = joint_record(part.faces)
+  return out
+end
+
 -- What the measurement was asked to do.
 local function options_of(r)
   local o, all = r.options, 1
@@ -76,6 +87,12 @@ local parts = {
     if not r.faces then out.verdicts = r.verdicts end
     return out
   end,
+  directions = function(r)
+    local out = joint_record(r.directions)
+    if out then out.vectors = r.options.directions.vectors:table() end
+    return out
+  end,
+  matrix = function(r) return joint_record(r.matrix) end,
   faces = function(r)
     if not r.faces then return nil end
     local out = plain(r.faces)

@@ -28,6 +28,8 @@
 -- are those of `pencils`, without which there are none. `pencils`, also of points of the reference:
 -- see `conjugate.packet.pencils`.
 --
+-- `directions` and `matrix`, where directions were asked for: see `conjugate.packet.matrix`.
+--
 -- Why a result is refused: `conjugate.packet.gates`; how pixels are judged:
 -- `conjugate.packet.verdict`. `record()` gives plain tables, `write(path)` stores them, see
 -- `conjugate.packet.record`; print shows a result.
@@ -35,6 +37,7 @@
 local core = require "conjugate.core"
 local gates = require "conjugate.packet.gates"
 local maps = require "conjugate.packet.maps"
+local matrix = require "conjugate.packet.matrix"
 local origin = require "conjugate.packet.origin"
 local pencils = require "conjugate.packet.pencils"
 local record = require "conjugate.packet.record"
@@ -94,10 +97,12 @@ local function fill(r, m, place, face_pixels)
     r.faces.pixels, r.faces.samples = face_pixels, r.options.faces
     judged = r.faces
   end
-  if not judged.values.B_face then return end
-  if judged ~= r.pencils then verdict.judge(judged) end
-  r.verdicts, r.counts = judged.verdicts, judged.counts
-  append(r.reasons, gates.warnings(r, judged))
+  if judged.values.B_face then
+    if judged ~= r.pencils then verdict.judge(judged) end
+    r.verdicts, r.counts = judged.verdicts, judged.counts
+    append(r.reasons, gates.warnings(r, judged))
+  end
+  matrix.fill(r, m, place, columns)
 end
 
 -- What every result says; values and a status are still to come.

@@ -1,5 +1,7 @@
 --- A result of a packet as text: what `print` shows.
 -- @module conjugate.packet.text
+local matrix = require "conjugate.packet.matrix"
+
 local M = {}
 
 -- Least, median and most of those that are numbers.
@@ -74,6 +76,7 @@ function M.of(self)
   end
   append_totals(lines, self.totals)
   if self.pencils then lines[#lines + 1] = pencils(self.pencils) end
+  matrix.text(self, lines)
   if self.counts then
     lines[#lines + 1] = ("sigma_x sigma_p >= |1 - B| / 2: holds for %d pixels, violated for %d, "
       .. "undecided for %d"):format(self.counts.holds, self.counts.violated,
