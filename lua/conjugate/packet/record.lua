@@ -52,18 +52,22 @@ local function joint_record(part)
   return out
 end
 
+-- The pixels whose faces were asked for, "all" where it is all of them.
+local function faces_asked(r)
+  if r.reference ~= "box" or r.options.faces == 0 then return nil end
+  local all = 1
+  for _, size in ipairs(r.shape) do all = all * size end
+  return #r.options.face_pixels == all and "all" or r.options.face_pixels
+end
+
 -- What the measurement was asked to do.
 local function options_of(r)
-  local o, all = r.options, 1
-  for _, size in ipairs(r.shape) do all = all * size end
-  local asked = r.reference == "box" and o.faces > 0
-  local walks = o.sampler ~= "plain"
-  return {
-    samples = o.samples, sampler = o.sampler, seed = o.seed, faces = asked and o.faces or 0,
-    face_pixels = asked and (#o.face_pixels == all and "all" or o.face_pixels) or nil,
-    pencils = o.pencils, pencil_nodes = o.pencils and o.pencil_nodes or nil,
-    defence = walks and o.defence or nil, mcmc = walks and o.mcmc or nil,
-  }
+  local o, pixels_asked = r.options, faces_asked(r)
+  local out = { samples = o.samples, sampler = o.sampler, seed = o.seed, face_pixels = pixels_asked,
+    faces = pixels_asked and o.faces or 0, pencils = o.pencils }
+  if o.pencils then out.pencil_nodes = o.pencil_nodes end
+  if o.sampler ~= "plain" then out.defence, out.mcmc = o.defence, o.mcmc end
+  return out
 end
 
 -- What stands under a key of its own: key -> function(result) -> table, or nil.
@@ -137,8 +141,8 @@ local function add_z(columns, r)
   end
 end
 
--- Columns { name, values } of a result; first the numbers of all samples, then those of the faces or
--- pencils, by which pixels are judged.
+-- Columns { name, values } of a result; first the numbers of all samples, then those of the faces
+-- or pencils, by which pixels are judged.
 local function columns_of(r)
   local columns = {}
   for _, name in ipairs(pixels.names()) do add(columns, name, pixels.of(r, name)) end

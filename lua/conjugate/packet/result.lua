@@ -2,7 +2,8 @@
 --
 -- Fields: `name` and `epoch` of the network, where they are known; `label`, `loss`, `reference`,
 -- `samples`, `seed`, `ess` (effective sample size), `largest` (share of the largest weight), `k`
--- (Pareto shape of the weights' tail), `beta` with `beta_error`, `status` ("ok", "warn", "unreliable"), `reasons`, `forwards`, `backwards`, `seconds`.
+-- (Pareto shape of the weights' tail), `beta` with `beta_error`, `status` ("ok", "warn",
+-- "unreliable"), `reasons`, `forwards`, `backwards`, `seconds`. A refused result has no `beta`.
 --
 -- Unless the status is "unreliable": `values[name]` and `errors[name]`, float64 [M], for every
 -- quantity that was measured (`conjugate.packet.quantities()`), and `faces`, the same for the

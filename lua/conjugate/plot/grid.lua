@@ -46,20 +46,27 @@ local function colours(image, map, low, high)
   return rows
 end
 
+local maps = { signed = "diverging", sequential = "sequential" }
+
+-- Values of the ends of a row's colours.
+local function ends(row, images)
+  if row.low and row.high or not maps[row.kind] then return row.low or 0, row.high or 1 end
+  local a, b = values.range(images)
+  if a > b then return 0, 1 end
+  if row.kind == "sequential" then return row.low or a, row.high or b end
+  local high = row.high or math.max(math.abs(a), math.abs(b))
+  if high == 0 then high = 1 end
+  return -high, high
+end
+
 -- Fills in what a row of the grid leaves open: its map and the values of its ends.
 local function prepare(row)
   local images = values.table(row.images)
-  local signed = row.kind == "signed"
-  local low, high = row.low, row.high
-  if signed and not (low and high) then
-    local a, b = values.range(images)
-    high = row.high or math.max(math.abs(a), math.abs(b))
-    if high == 0 or high == 1 / 0 then high = 1 end
-    low = -high
-  end
+  local map = maps[row.kind] or "grey"
+  local low, high = ends(row, images)
   return {
-    title = row.title or "", captions = row.captions, images = images,
-    map = signed and "diverging" or "grey", bar = signed, low = low or 0, high = high or 1,
+    title = row.title or "", captions = row.captions, images = images, missing = row.missing,
+    map = map, bar = map ~= "grey", low = low, high = high,
   }
 end
 
@@ -78,7 +85,8 @@ end
 
 -- Height and width of a row's first image, in image pixels.
 local function image_size(row)
-  local image = row.images[1] or { {} }
+  local image = { {} }
+  for _, one in ipairs(row.images) do image = one or image end
   local plane = type(image[1][1]) == "table" and image[1] or image
   return #plane, #(plane[1] or {})
 end
@@ -120,11 +128,16 @@ local function draw_row(picture, l, row, zoom)
     y = y + LINE
   end
   local x = GAP + l.left + 2 * GAP
+  local height, width = image_size(row)
+  local inset = math.floor((l.image_width - width * zoom) / 2)
   for i, image in ipairs(row.images) do
-    local pixels = colours(image, row.map, row.low, row.high)
-    local inset = math.floor((l.image_width - #pixels[1] * zoom) / 2)
-    picture:image(x + inset, row.y, pixels, zoom)
-    picture:frame(x + inset, row.y, #pixels[1] * zoom, #pixels * zoom, 0xb0b0b0)
+    if image then
+      picture:image(x + inset, row.y, colours(image, row.map, row.low, row.high), zoom)
+    else
+      picture:text(x + math.floor(l.image_width / 2), row.y + math.floor(l.image_height / 2) - LINE
+        / 2, row.missing or "-", { zoom = 1, align = "centre" })
+    end
+    picture:frame(x + inset, row.y, width * zoom, height * zoom, 0xb0b0b0)
     if row.captions and row.captions[i] then
       picture:text(x + math.floor(l.image_width / 2), row.y + l.image_height + 4, row.captions[i],
         { zoom = TEXT, align = "centre" })
@@ -155,10 +168,12 @@ end
 --- Writes a grid of images as PNG.
 -- @tparam string path where to
 -- @tparam {table,...} rows one kind of image each: { title = text ("\n" breaks lines), images =
---   tensor [B, C, H, W] or [B, H, W] with 1 or 3 channels, kind = "image" (grey or RGB, default) or
---   "signed" (blue, white, red about zero, with a colour bar; the mean of the channels), low and
---   high = values of the ends (images: 0 and 1; signed: plus and minus the greatest), captions =
---   texts under the images }
+--   tensor [B, C, H, W] or [B, H, W] with 1 or 3 channels, kind = "image" (grey or RGB, default),
+--   "signed" (blue, white, red about zero, with a colour bar; the mean of the channels) or
+--   "sequential" (dark to light, with a colour bar), low and high = values of the ends (images: 0
+--   and 1; signed: plus and minus the greatest; sequential: least and greatest), captions = texts
+--   under the images }; where images are a list of tables, one may be false: an empty frame with
+--   the text `missing`
 -- @tparam[opt] table opts title (text), zoom (screen pixels per image pixel, default 3)
 -- @treturn[1] string path
 -- @treturn[2] nil when it cannot be written

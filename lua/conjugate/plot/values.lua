@@ -12,10 +12,11 @@ function M.table(data)
 end
 
 --- Least and greatest number of nested tables, NaN left out.
--- @tparam table|number data nested tables of numbers
+-- @tparam table|number data nested tables of numbers, or false in their place
 -- @treturn number least; 1/0 when there is none
 -- @treturn number greatest; -1/0 when there is none
 function M.range(data)
+  if not data then return 1 / 0, -1 / 0 end
   if type(data) == "number" then
     if data ~= data then return 1 / 0, -1 / 0 end
     return data, data

@@ -17,19 +17,21 @@ local M = {}
 -- Which page a result has, by a field (no method) that only such results have.
 local kinds = {
   { "checks", "battery" }, { "rows", "study" }, { "x_adv", "attack" },
-  { "attacks", "evaluation" },
+  { "attacks", "evaluation" }, { "ess", "packet" },
 }
 
-local function kind_of(result)
+local kind_of
+function kind_of(result)
   if type(result) ~= "table" then return nil end
   for _, kind in ipairs(kinds) do
     if rawget(result, kind[1]) ~= nil then return kind[2] end
   end
-  return nil
+  return rawget(result, 1) ~= nil and kind_of(result[1]) == "packet" and "packet" or nil
 end
 
 --- The page of a result.
--- @tparam table result of `cj.evaluate`, `cj.study`, `cj.battery` or an attack
+-- @tparam table result of `cj.evaluate`, `cj.study`, `cj.battery` or an attack, or one or a list of
+--   results of packets
 -- @tparam[opt] table extra what was kept beside it: `collector`, `records`, `x`
 -- @treturn string HTML
 -- @raise "report: expected a result ..."
@@ -37,8 +39,8 @@ function M.page(result, extra)
   check.table("page", "extra", extra or {})
   local kind = kind_of(result)
   if not kind then
-    check.fail("report", "expected a result of evaluate, study, battery or of an attack, got %s",
-      check.describe(result))
+    check.fail("report", "expected a result of evaluate, study, battery, of packets or of an "
+      .. "attack, got %s", check.describe(result))
   end
   return require("conjugate.report." .. kind).page(result, extra)
 end
@@ -73,7 +75,8 @@ function M.write(out, result, extra)
 end
 
 --- Makes the page of a result, and writes it when told where.
--- @tparam table result of `cj.evaluate`, `cj.study`, `cj.battery` or an attack
+-- @tparam table result of `cj.evaluate`, `cj.study`, `cj.battery` or an attack, or one or a list of
+--   results of packets
 -- @tparam[opt] table opts `out` (folder for report.html), `x` (the clean inputs, for the pictures
 --   of a single attack's result)
 -- @treturn string HTML

@@ -62,6 +62,8 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.6rem;margin:.
 font-size:.92rem}
 dt{color:var(--quiet)}
 dd{margin:0;overflow-wrap:anywhere}
+details{margin:.7rem 0;padding-bottom:.4rem;border-bottom:1px solid var(--rule)}
+summary{cursor:pointer}
 .verdict{font-size:1.15rem;font-weight:600}
 .pass{color:var(--good)}
 .fail{color:var(--bad)}

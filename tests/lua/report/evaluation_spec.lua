@@ -149,7 +149,8 @@ describe("the report of an evaluation", function()
   end)
 
   it("says what is wrong with its arguments", function()
-    misuse.raises("report: expected a result of evaluate, study, battery or of an attack, got 3",
+    misuse.raises("report: expected a result of evaluate, study, battery, of packets or of an "
+      .. "attack, got 3",
       cj.report, 3)
     misuse.raises("report: expected a result", cj.report, {})
     misuse.raises('no option "outs" (did you mean "out"?)', cj.report, result, { outs = "" })
