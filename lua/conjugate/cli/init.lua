@@ -13,8 +13,8 @@ local M = {}
 
 --- The commands in the order of the help text.
 M.commands = {
-  "run", "train", "attack", "metrics", "ifa", "reproduce", "list", "data", "selftest", "doctor",
-  "bench",
+  "run", "train", "attack", "metrics", "packet", "ifa", "reproduce", "list", "data", "selftest",
+  "doctor", "bench",
 }
 
 local OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130

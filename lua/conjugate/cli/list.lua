@@ -2,7 +2,7 @@
 -- @module conjugate.cli.list
 local M = {}
 
-M.summary = "list attacks, models, data sets or conjugates"
+M.summary = "list attacks, models, data sets, conjugates, losses or references"
 M.description = "Lists what other commands take by name."
 M.examples = {
   { "list attacks", "one name a line, with what it is" },
@@ -12,7 +12,9 @@ M.examples = {
 M.order = { "kind", "items", "name" }
 
 function M.define(parser)
-  parser:argument("kind", "What to list."):choices { "attacks", "models", "data", "conjugates" }
+  parser:argument("kind", "What to list."):choices {
+    "attacks", "models", "data", "conjugates", "losses", "references",
+  }
 end
 
 --- Names of the data sets we know.
@@ -20,6 +22,13 @@ end
 function M.data_names()
   local data = require("conjugate").data
   return data.names and data.names() or { "mini", "mnist", "fashion_mnist", "cifar10" }
+end
+
+-- Names with what they are, from { name, text } rows.
+local function described(rows)
+  local items = {}
+  for i, row in ipairs(rows) do items[i] = { name = row[1], summary = row[2] } end
+  return items
 end
 
 local listers = {
@@ -49,6 +58,8 @@ local listers = {
     end
     return items
   end,
+  losses = function() return described(require("conjugate").packet.about_losses) end,
+  references = function() return described(require("conjugate").packet.about_references) end,
   data = function()
     local items = {}
     for _, name in ipairs(M.data_names()) do

@@ -22,13 +22,41 @@ local M = {}
 local Packet = {}
 Packet.__index = Packet
 
---- Names of the losses: "ce" -log p_Y, "ce_clip" min(ce, clip), "err" 1 - p_Y, "tanh_ce", "brier",
--- "mse" (against the one-hot of Y), "amp" sqrt(p_Y), "value" (the model gives l itself, [N]).
-M.losses = { "ce", "ce_clip", "err", "tanh_ce", "brier", "mse", "amp", "value" }
+--- The losses: name, and what it is. "value": the model gives l itself, [N].
+M.about_losses = {
+  { "ce", "cross entropy, -log p_Y" },
+  { "ce_clip", "cross entropy up to a limit, min(-log p_Y, clip)" },
+  { "err", "probability of rejecting the label, 1 - p_Y" },
+  { "tanh_ce", "tanh of the cross entropy" },
+  { "brier", "Brier score, sum_k (p_k - e_k)^2" },
+  { "mse", "squared error of the logits against the one-hot of the label, halved" },
+  { "amp", "likelihood amplitude, sqrt(p_Y): large where the network accepts the label" },
+  { "value", "what a function of your own gives" },
+}
 
---- Names of the references: "box" (uniform on [low, high]^M), "window" (normal around one image),
--- "data" (the same around every image of a set). A line or plane is a reference, too.
-M.references = { "box", "window", "data" }
+--- The references: name, and what it is. A line or plane is a reference, too.
+M.about_references = {
+  { "box", "uniform on [low, high]^M" },
+  { "window", "normal around one image" },
+  { "data", "the same around every image of a set" },
+  { "line", "uniform between two images, measured by quadrature" },
+  { "plane", "uniform on a rectangle through three images, by quadrature" },
+}
+
+local function names_of(rows, count)
+  local names = {}
+  for i = 1, count do names[i] = rows[i][1] end
+  return names
+end
+
+--- Names of the losses, see `about_losses`.
+M.losses = names_of(M.about_losses, 8)
+
+--- Names of the losses of networks: all but "value".
+M.named_losses = names_of(M.about_losses, 7)
+
+--- Names of the references that are given by name, see `about_references`.
+M.references = names_of(M.about_references, 3)
 
 local OPTIONS = {
   model = { type = "callable", required = true },

@@ -56,6 +56,7 @@ function M.measure(look, low, high, o)
   return slice_result.new(values, errors, {
     points = points, panels = panels, converged = converged, tolerance = o.tolerance,
     roundoff = o.roundoff or 0,
+    options = { tolerance = o.tolerance, panels = o.panels, points = o.points, batch = o.batch },
   }, o.strict ~= false)
 end
 

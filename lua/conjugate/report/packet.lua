@@ -1,11 +1,14 @@
 --- The page of packets, of what `packet:measure` gives: one result, or a list of them.
 -- @module conjugate.report.packet
+local files = require "conjugate.run.files"
 local grid = require "conjugate.plot.grid"
 local maps = require "conjugate.packet.maps"
 local markup = require "conjugate.report.markup"
 local page = require "conjugate.report.page"
 local parts = require "conjugate.report.parts"
 local pixels = require "conjugate.packet.pixels"
+local record = require "conjugate.packet.record"
+local system = require "conjugate.run.system"
 local tables = require "conjugate.report.packet_tables"
 
 local M = {}
@@ -230,6 +233,49 @@ function M.page(results)
     title = #groups == 1 and "Packets of " .. groups[1].heading or "Packets",
     lead = M.sentence(results), sections = sections,
   }
+end
+
+-- --- files --------------------------------------------------------------------------------------
+
+--- Results without what single pixels say, for people who read JSON.
+-- @tparam {table,...} results of packets
+-- @treturn table `packets`: a list of records
+function M.summary(results)
+  local packets = {}
+  for i, r in ipairs(results) do
+    local one = r:record()
+    for _, key in ipairs { "pixels", "faces", "pencils" } do one[key] = nil end
+    if one.chains then one.chains.pixel_rhat, one.chains.pixel_ess = nil, nil end
+    packets[i] = one
+  end
+  return { packets = packets }
+end
+
+-- Files of each result: what to write, and what to call it.
+local function write_each(results, out)
+  for _, r in ipairs(results) do
+    for _, ending in ipairs { "json", "csv" } do
+      local ok, message = r:write(("%s/label-%d.%s"):format(out, r.label, ending))
+      if not ok then return nil, message end
+    end
+  end
+  return true
+end
+
+--- Writes all there is of the packets of one network: report.html, summary.json, label-N.json and
+-- label-N.csv with every pixel, map-NAME.png.
+-- @tparam {table,...} results of one packet, one a label
+-- @tparam string out folder; it is made
+-- @treturn boolean true, or nil and a message
+function M.write(results, out)
+  local ok, message = system.mkdir(out)
+  if ok then ok, message = write_each(results, out) end
+  if ok and not results[1].axes then ok, message = maps.save(results, out) end
+  if ok then
+    ok, message = files.write_json(out .. "/summary.json", M.summary(results), record.order)
+  end
+  if ok then ok, message = files.write(out .. "/report.html", M.page(results)) end
+  return ok and true or nil, message
 end
 
 return M
