@@ -16,6 +16,11 @@ enum { EAGER_ROWS = 128, TEXT = 480 };
 /* --- sums --------------------------------------------------------------------------------------
  */
 
+/* Is the slope of log nu wanted? A pilot does without. */
+static bool scored(const cj_packet *p) {
+  return !p->keep && !cj_reference_flat(&p->reference);
+}
+
 static cj_status open_label(cj_packet_sums *s, const cj_packet *p, int64_t j,
                             const cj_term_set *set) {
   CJ_TRY(cj_moments_open(&s->all[j], set, p->reference.n));
@@ -38,7 +43,7 @@ cj_status cj_packet_sums_open(cj_packet_sums *s, const cj_packet *p, const cj_te
   s->all = cj_alloc_zeroed(labels * sizeof *s->all);
   s->weights = cj_alloc_zeroed(labels * CJ_BATCHES * sizeof *s->weights);
   s->slopes = cj_alloc_zeroed(labels * CJ_BATCHES * sizeof *s->slopes);
-  const bool curved = !cj_reference_flat(&p->reference);
+  const bool curved = scored(p);
   if (p->face_count) s->faces = cj_alloc_zeroed(labels * sizeof *s->faces);
   if (curved) s->parts = cj_alloc_zeroed(labels * sizeof *s->parts);
   if (p->keep) s->losses = cj_alloc_zeroed((size_t)p->samples * sizeof(double));
@@ -146,7 +151,7 @@ static void group_draw(group *g, int64_t number) {
   const int64_t row = g->rows++;
   const int64_t near = draw_weighted(g, number, row);
   if (row == 0) g->first = number;
-  if (!cj_reference_flat(ref))
+  if (scored(g->p))
     cj_reference_score(ref, pixel_row(g, row), near, g->score + (size_t)(row * ref->n) * g->bytes,
                        g->scratch);
   if (g->p->face_count && number < g->p->face_samples) g->with_faces++;
@@ -282,7 +287,7 @@ static cj_status add_label(group *g, int64_t j, const cj_logits *z) {
                    .v = g->v,
                    .x = g->x.data,
                    .g = slope.data,
-                   .score = cj_reference_flat(&p->reference) ? NULL : g->score,
+                   .score = scored(p) ? g->score : NULL,
                    .centre = p->centre};
   cj_status status = cj_packet_check_gradient(&slope);
   if (status == CJ_OK && p->field) {

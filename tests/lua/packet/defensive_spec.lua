@@ -117,7 +117,7 @@ describe("weights of a defensive mixture", function()
   end)
 
   it("are at most 1 / share, and no tilt overflows in 3072 dimensions", function()
-    for _, reference in ipairs { "box", "window" } do
+    for _, reference in ipairs { "box", "window", "data" } do
       local s = {}
       for i = 1, 3072 do s[i] = (i % 2 == 0 and 1 or -1) * 2000 end
       local m = run(description(reference, s, { samples = 1000 }), one)
@@ -340,6 +340,19 @@ describe("defensive mixtures", function()
     end
     assert.is_true(r.pencils.ess > 0.6 * 1024) -- of the reference: 0.3
     assert.same({ "holds", "holds" }, r.verdicts)
+  end)
+
+  it("know boundaries along directions", function()
+    local u = { 0.6, 0.8 }
+    local r = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
+      :measure { sampler = "defensive", samples = 5000, faces = 5000, seed = 4, quiet = true,
+        directions = cj.packet.directions.unit { cj.tensor(u, "float64") } }
+    local along = r.directions.faces
+    local truth = .36 * .80501113 + .48 * (.12631 + .09290967) + .64 * 1.05056802
+    for _, name in ipairs { "B", "B_face" } do
+      holds(truth, along.values[name]:get(1), along.errors[name]:get(1) + 1e-4, name)
+    end
+    assert.is_true(along.z_B_gap == nil or along.z_B_gap < 4)
   end)
 
   it("have a field beside the pixels", function()
