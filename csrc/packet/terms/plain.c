@@ -5,7 +5,8 @@
  *   field:  these, and w a, w a^2, w a (x - m) for a field a
  *   faces:  these of plain, and v l^2 with x_i at its lower and at its upper face, where v is nu /
  *           q of the other pixels
- *   surface: the same of a direction, whose "faces" are the two sums of directions.h over all faces */
+ *   surface: the same of a direction, whose "faces" are the two sums of directions.h over all faces
+ */
 #include "packet/add_terms.h"
 
 enum { PLAIN = 6, FIELD = 9, FACES = 8 };

@@ -5,8 +5,14 @@
 -- beta is measured, too. The slope s is the mean of grad log l^2 under rho, for data and a step
 -- towards the mean of rho, as a pilot of other points sees them, scaled to the best effective
 -- sample size. The next pilot draws from that mixture; after a few the last tilt is kept. For
--- l = exp(b.x) the first pilot finds rho itself. Where a single tilt cannot follow rho (several
--- modes, products in many dimensions), the gates refuse as ever.
+-- l = exp(b.x) that is rho itself. Where a single tilt cannot follow rho (several modes, products
+-- in many dimensions), the gates refuse as ever.
+--
+-- It pays in windows where the loss is small: at a digit a ConvNet is sure of (tau 0.1, ce) ESS/N
+-- rises from 1e-4 to 0.06, for amp of another class from 0.01 to 0.3, and the errors of P fall with
+-- it. On a box (0.6 to 0.65) and around data (0.1 to 0.2, 0.6 to 0.75) more samples count, but the
+-- errors of P, in which the slopes weigh as much, hardly change: there plain sampling is as good,
+-- and takes all labels at once.
 --
 -- The table `defence` of `packet:measure` takes
 --
