@@ -3,7 +3,7 @@
  *
  * A reported quantity q is a smooth function of means m = mean(b) over N samples. With its gradient
  * h = dq/dm its standard error is sqrt(h' Cov(b) h / N): sample by sample, h'(b - m) is the
- * influence function of q [uncertainty of packets, 4.2]. Formulas are written once, in terms of
+ * influence function of q [notebooks/uncertainty.md]. Formulas are written once, in terms of
  * these numbers. */
 #ifndef CJ_PACKET_DUAL_H
 #define CJ_PACKET_DUAL_H

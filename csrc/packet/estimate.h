@@ -1,7 +1,7 @@
 /* estimate.h -- from means of base terms to the quantities of a packet, each with its standard
  * error.
  *
- * For pixel i (the definitions are those of the documentation's chapter on packets): mean mu and
+ * For pixel i (the definitions are those of notebooks/uncertainty.md): mean mu and
  * width sigma_x of x under rho; gradient norm g, mean momentum c and width sigma_p; C and the
  * boundary term B; the bound |1 - B| / 2, the product P = sigma_x sigma_p and U = sigma_x g; slack
  * P - bound and tightness bound / P. */

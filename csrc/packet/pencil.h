@@ -2,7 +2,7 @@
  *
  * A pencil is the line through a point of a box on which a chosen pixel x_i runs from face to face
  * and all others stand still. Gauss-Legendre quadrature along it gives, in one go, all that pixel i
- * needs [uncertainty of packets, 4.3]: the means over the line of
+ * needs [notebooks/uncertainty.md]: the means over the line of
  *
  *   l^2,  (x - m) l^2,  (x - m)^2 l^2,  (d_i l)^2,  l d_i l,  (x - m) l d_i l,  l^2 at each face,
  *

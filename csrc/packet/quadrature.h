@@ -3,8 +3,8 @@
  * A slice is a box with a loss l and a density nu. Panels of 8 nodes an axis are bisected until the
  * sums over panels and over their halves agree; what their difference and the roundoff of l do to a
  * result is its error. The boundary term is computed twice: from the faces of the box, where no
- * gradient enters, and from the volume. Both agree unless a gradient is wrong [uncertainty of
- * packets, 4.5]. */
+ * gradient enters, and from the volume. Both agree unless a gradient is wrong
+ * [notebooks/uncertainty.md]. */
 #ifndef CJ_PACKET_QUADRATURE_H
 #define CJ_PACKET_QUADRATURE_H
 

@@ -7,13 +7,13 @@
 -- With the density `rho = psi^2`, pixel i has the mean `mu` and width `sigma_x` under rho, the
 -- gradient norm `g`, the mean momentum `c`, and `sigma_p = sqrt(g^2 - c^2)`. What holds is
 -- `sigma_x sigma_p >= |1 - B| / 2` with the boundary term B, which is 0 where psi vanishes at the
--- edge; the naive 1/2 fails on a box.
+-- edge; the naive 1/2 fails on a box. The chapter @{uncertainty.md} has definitions, proofs and
+-- examples.
 --
 -- A loss packet of label Y is large where the network rejects Y; `loss = "amp"` is large where it
 -- accepts Y.
 -- @module conjugate.packet
--- @source Zhang et al., arXiv 2205.01493v3, eq. 10-17, with the corrections named in the
--- documentation
+-- @source Zhang et al., arXiv 2205.01493v3, eq. 10-17, with the corrections of @{uncertainty.md}
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 
@@ -49,7 +49,9 @@ local function names_of(rows, count)
   return names
 end
 
---- Names of the losses, see `about_losses`.
+--- Names of the losses, see `about_losses`. With p = softmax(z) of the logits z: "ce" and "mse" are
+-- in [0, inf), "err" and "amp" in [0, 1], "tanh_ce" in [0, 1), "brier" in [0, 2]. All but "amp" are
+-- large where the label is rejected; "value" is whatever the model gives, but never negative.
 M.losses = names_of(M.about_losses, 8)
 
 --- Names of the losses of networks: all but "value".
@@ -138,8 +140,9 @@ end
 -- - `reference`: "box" (`low` 0, `high` 1, `shape` = sizes of one sample), "window" (`centre`: one
 --   image, `tau` in pixel units) or "data" (`data`: images [n, ...] or a data set, `tau`); or a
 --   line or plane of `conjugate.packet.slices`, on which packets are measured by quadrature
--- - `field`: a conjugate, its name, or a function (x, l, g, label) -> l a(x), like x, measured as
---   an operator beside the pixels: its standard deviation, and covariance with each pixel
+-- - `field`: a conjugate, its name, or a function (x, l, g, label) -> l a(x), with x and g = dl/dx
+--   [N, ...], l [N]; the result is like x. Measured as an operator beside the pixels: see the
+--   quantities field_sd to field_P
 -- - `dtype` ("float32"): of the points of a box
 -- - for the records alone: `name` of the network (that of its architecture), `epoch` of its
 --   training, `index` of the centre or of the images of a line in their data set, one or a list
@@ -195,7 +198,20 @@ function Packet:__tostring()
     table.concat(self.labels, ", "), self.reference, self.pixels)
 end
 
---- Quantities of a result, in the order of its tables.
+--- Quantities of a result, in the order of its tables. With pixels in their own unit:
+--
+-- - `beta`: mean of l^2 over the reference (squared units of the loss; the same for all pixels)
+-- - `mu`, `sigma_x`: mean and standard deviation of the pixel under rho (pixel units)
+-- - `g`, `c`, `sigma_p`: gradient norm, mean momentum, sqrt(g^2 - c^2) (1 / pixel units); `c_face`:
+--   c from losses on the faces of the box, without gradients
+-- - `B`, `B_face`: boundary term from gradients, and from the faces; `B_face` is 0, without error,
+--   where the domain is all of R^M, and so is `c_face`
+-- - `bound` = |1 - B| / 2, of the faces where they are known; `P` = sigma_x sigma_p;
+--   `U` = sigma_x g; `slack` = P - bound; `tightness` = bound / P
+-- - `B_gap` = B_face - B and `c_gap` = c_face - c: 0 within errors, unless something is wrong
+-- - with a field a: `field_sd`, its standard deviation under rho; `field_cov` and `field_corr` with
+--   the pixel; `field_P` = sigma_x field_sd, which is not below `field_bound` = |field_cov|
+--
 -- @treturn {string,...}
 function M.quantities()
   return core.packet_quantities()

@@ -20,7 +20,7 @@
 --   `rounding`: absolute error of the truth as it is known, a number or quantity -> number
 --
 -- @module conjugate.packet.lab
--- @source the documentation's chapter on packets
+-- @source the chapter @{uncertainty.md}
 local check = require "conjugate.check"
 
 local M = {}

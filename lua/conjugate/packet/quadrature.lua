@@ -12,7 +12,7 @@
 --
 -- What a measurement gives is in `conjugate.packet.slice_result`.
 -- @module conjugate.packet.quadrature
--- @source the documentation's chapter on packets
+-- @source the chapter @{uncertainty.md}
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"

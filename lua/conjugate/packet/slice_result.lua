@@ -26,7 +26,7 @@
 -- print shows it; `write(path)` stores it, as JSON or, where the name ends in .csv, as one line an
 -- axis.
 -- @module conjugate.packet.slice_result
--- @source the documentation's chapter on packets
+-- @source the chapter @{uncertainty.md}
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local files = require "conjugate.run.files"

@@ -8,7 +8,7 @@
 -- lengths are l2 lengths in pixel units, and the slopes are `u . grad l`. What holds for pixels
 -- holds for the directions u as well.
 -- @module conjugate.packet.slices
--- @source the documentation's chapter on packets
+-- @source the chapter @{uncertainty.md}
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local core = require "conjugate.core"

@@ -6,7 +6,7 @@
 --
 -- A case that must be refused says so: `refused` is a part of the reason.
 -- @module conjugate.packet.lab.sampled
--- @source the documentation's chapter on packets
+-- @source the chapter @{uncertainty.md}
 local cj = require "conjugate"
 local check = require "conjugate.check"
 local lab = require "conjugate.packet.lab"
