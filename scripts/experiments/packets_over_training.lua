@@ -16,6 +16,7 @@
 -- --points 1000 (of a line)  --limit (first test images)  --train_limit. A run that was stopped goes
 -- on where it was.
 local cj = require "conjugate"
+local curves = require "conjugate.packet.curves"
 local files = require "conjugate.run.files"
 local words = require("conjugate.cli").words
 local figure = require "conjugate.plot.figure"
@@ -297,27 +298,10 @@ local function tau_table(lines, rows)
 end
 
 local function chart(model, key, rows)
-  local series = {}
-  for _, name in ipairs { "sigma_x", "sigma_p", "P", "bound" } do
-    local s = { name = name .. " / its largest", x = {}, y = {} }
-    local top = 0
-    for _, row in ipairs(rows) do top = math.max(top, row[name] or 0) end
-    for _, row in ipairs(rows) do
-      if row[name] then
-        s.x[#s.x + 1], s.y[#s.y + 1] = row.epoch, row[name] / top
-      end
-    end
-    series[#series + 1] = s
-  end
-  for _, name in ipairs { "ta", "ra" } do
-    local s = { name = name:upper(), x = {}, y = {} }
-    for i, row in ipairs(rows) do s.x[i], s.y[i] = row.epoch, row[name] / 100 end
-    series[#series + 1] = s
-  end
-  return figure.save(("%s/%s-%s"):format(out, model, key), {
-    title = ("%s, %s"):format(model, key:gsub("_", ", ")), series = series,
-    x = { label = "epoch" }, y = { label = "share" },
-  })
+  local name = ("%s/%s-%s"):format(out, model, key)
+  return figure.save(name, curves.of_rows(rows, curves.drawn, {
+    title = ("%s, %s"):format(model, key:gsub("_", ", ")), shares = { "ta", "ra" },
+  }))
 end
 
 -- --- the run ------------------------------------------------------------------------------------

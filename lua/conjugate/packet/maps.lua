@@ -69,7 +69,7 @@ M.drawn = {
   { "sigma_p", "sigma_p", "width of the momentum" },
   { "P", "product\nP", "sigma_x sigma_p" },
   { "bound", "bound", "|1 - B| / 2" },
-  { "tightness", "tightness", "bound / product" },
+  { "tightness", "bound\n/ P", "tightness: bound / product" },
   { "slack_z", "slack\nin SE", "product minus bound, in standard errors" },
   { "naive", "against\n1/2", "red: the product is above 1/2, blue: below, white: undecided" },
 }

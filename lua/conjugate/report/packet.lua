@@ -192,6 +192,19 @@ local function count(results)
   return refused, violated, undecided
 end
 
+-- How often the naive bound fails.
+local function naive_sentence(results)
+  local below, all = 0, 0
+  for _, r in ipairs(results) do
+    if r.values then
+      local sides = r:map("naive")
+      all, below = all + sides:numel(), below + sides:lt(0):to("int64"):sum():item()
+    end
+  end
+  if all == 0 then return "" end
+  return (" The naive ½ fails at %d of %d pixels."):format(below, all)
+end
+
 --- What results say in a sentence or two.
 -- @tparam {table,...} results
 -- @treturn string
@@ -204,8 +217,8 @@ function M.sentence(results)
     return ("%s. σ_x σ_p ≥ |1 − B| / 2 is violated at %d places: a bug, or too few samples.")
       :format(text, violated)
   end
-  return ("%s. σ_x σ_p ≥ |1 − B| / 2 holds wherever it can be decided%s."):format(text,
-    undecided > 0 and (" (undecided at %d)"):format(undecided) or "")
+  return ("%s. σ_x σ_p ≥ |1 − B| / 2 holds wherever it can be decided%s.%s"):format(text,
+    undecided > 0 and (" (undecided at %d)"):format(undecided) or "", naive_sentence(results))
 end
 
 local READING = "A packet is ψ = ℓ √ν / √β: the loss ℓ of claiming a label, over inputs drawn from "

@@ -24,10 +24,11 @@ function M.with_error(value, err)
   if not value or value ~= value then return NONE end
   if not err or err ~= err or err == 0 then return ("%.4g"):format(value) end
   local places = 1 - math.floor(math.log10(err))
-  if places > 7 or places < 0 or math.abs(value) >= 1e6 then
-    return ("%.3g ± %.1e"):format(value, err)
+  if places > 12 or places < 0 or math.abs(value) >= 1e6 then
+    return ("%.4g ± %.1e"):format(value, err)
   end
   local form = ("%%.%df"):format(places)
+  if places > 6 then return (form .. " ± %.1e"):format(value, err) end
   return (form .. " ± " .. form):format(value, err)
 end
 
@@ -118,8 +119,8 @@ function M.pixels(results)
     local least, middle, most
     if r.values then least, middle, most = spread(r.values.P:table()) end
     local v, n = verdict_cells(r), naive_cells(r)
-    rows[i] = { tostring(r.label), M.figure(least), M.figure(middle), M.figure(most), v[1], v[2],
-      v[3], n[1], n[2] }
+    rows[i] = { tostring(r.label), M.figure(least, "%.6g"), M.figure(middle, "%.6g"),
+      M.figure(most, "%.6g"), v[1], v[2], v[3], n[1], n[2] }
   end
   return page.table({
     { "label", number = true }, { "P, least", number = true }, { "median", number = true },
