@@ -201,7 +201,7 @@ end
 
 local function spread_text(list)
   local least, median, most = spread(list)
-  return ("%.3f (%.3f to %.3f)"):format(median, least, most)
+  return ("%.3g (%.2g to %.3g)"):format(median, least, most)
 end
 
 local function of_loss(all, loss)
@@ -252,8 +252,9 @@ local function say_packets(records_of)
 end
 
 local function say_pair(two)
-  say("The line runs from a %d (x = 0) to a %d (x = %.3f), and %g times as far beyond both.\n",
+  say("The line runs from a %d (x = 0) to a %d (x = %.3f), and %g times as far beyond both.",
     pair[1], pair[2], two.distance, margin)
+  say("Pixels are not held to [0, 1] there.\n")
   say_packets(two.line)
   if not two.plane then return end
   say("\n![packets on the plane](figures/packets_plane.png)\n")

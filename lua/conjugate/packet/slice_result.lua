@@ -129,8 +129,9 @@ local function check_edges(r)
       local limit = FAR * e[name] + (r.tolerance + r.roundoff + ROUNDING) * scale
       if math.abs(axis[name]) > limit then
         r.status = "unreliable"
-        r.reasons[#r.reasons + 1] = ("%s of axis %d is %.1e, limit %.1e: a wrong gradient, or a "
-          .. "loss that jumps"):format(name, i, axis[name], limit)
+        r.reasons[#r.reasons + 1] = ("%s of axis %d is %.1e, limit %.1e: a wrong gradient, %s")
+          :format(name, i, axis[name], limit, r.converged and "or a loss that jumps"
+            or "a loss that jumps, or too few panels or points")
       end
     end
   end

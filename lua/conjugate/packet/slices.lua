@@ -250,17 +250,27 @@ local function roundoff_of(slice, f)
 end
 
 -- How far to go where nothing is asked for. A kink in the slope along a curve takes far more points
--- on a plane than one at a point of a line.
+-- on a plane than one at a point of a line. The first panels must see every step of a decision:
+-- with 16 on lines of a trained ConvNet, 2 % of the numbers were wrong by over three errors, with
+-- 64 none of 192. `family`: points of a panel and its halves.
 local AIM = {
-  line = { panels = 16, points = 20000 },
-  plane = { panels = 4, points = 100000 },
+  line = { panels = 64, points = 20000, family = 25 },
+  plane = { panels = 8, points = 100000, family = 337 },
 }
+
+-- Panels of an axis to begin with: they may take half of the points.
+local function first_panels(aim, points, axes)
+  local most = math.floor((points / 2 / aim.family) ^ (1 / axes))
+  return math.max(1, math.min(aim.panels, most))
+end
 
 local function read_measure(slice, opts)
   local aim = AIM[slice.kind]
   local o = read_loss(opts, {
-    tolerance = { "number" }, panels = aim.panels, points = aim.points, batch = 1024,
+    tolerance = { "number" }, panels = { "integer" }, points = aim.points, batch = 1024,
   })
+  check.integer("quadrature", "points", o.points, 1, 2 ^ 26)
+  o.panels = o.panels or first_panels(aim, o.points, #slice.directions)
   o.strict = o.tolerance ~= nil
   o.tolerance = o.tolerance or slice.dtype == "float64" and 1e-10 or 1e-5
   return o
@@ -282,9 +292,9 @@ end
 --
 -- - `model`: a network or function x [B, ...] -> logits [B, K], with `label` from 0, `loss` ("ce")
 --   and `clip` as for `cj.packet`; with loss "value" a function x -> l [B]
--- - `tolerance` (1e-10, in float32 1e-5, and no warning when these are not reached), `panels` (16,
---   on a plane 4), `points` (20000, on a plane 100000), `batch` (1024): as for
---   `conjugate.packet.quadrature.line`
+-- - `tolerance` (1e-10, in float32 1e-5, and no warning when these are not reached), `panels` (64,
+--   on a plane 8; fewer where they would take more than half of the points), `points` (20000, on a
+--   plane 100000), `batch` (1024): as for `conjugate.packet.quadrature.line`
 --
 -- @treturn table a result of `conjugate.packet.quadrature`, with `label`, `loss` (its name),
 --   `reference` ("line" or "plane") and `roundoff`
