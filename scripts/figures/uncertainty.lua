@@ -1,9 +1,10 @@
 --- The figures of notebooks/uncertainty.md: packets of one dimension in both pictures, bound
--- against product over the laboratory and a trained network, and the packets of two digits.
+-- against product over the laboratory and a trained network, the packets of two digits, and maps of
+-- a packet over images.
 --
 --     conjugate run scripts/figures/uncertainty.lua [--out notebooks/figures]
 --
--- Needs gnuplot. Trains a ConvNet on the digits that come with the package; takes some seconds.
+-- Needs gnuplot. Trains a ConvNet on the digits that come with the package; takes half a minute.
 local cj = require "conjugate"
 
 local opts = ... or {}
@@ -124,7 +125,7 @@ local function network()
   local train, test = cj.data.load "mini"
   local net = cj.models.convnet { data = train }
   cj.fit(net, train, { epochs = 2, quiet = true })
-  return net, test
+  return net, test, train
 end
 
 local function pixel_points(net)
@@ -208,7 +209,40 @@ local function two_classes(net, test)
   draw("two_classes", 960, 620, lines)
 end
 
+-- --- maps ---------------------------------------------------------------------------------------
+
+-- Rows of an image as gnuplot's matrix, the first row on top.
+local function matrix(name, map)
+  local rows = map:reshape({ 28, 28 }):table()
+  local upside_down = {}
+  for i = 1, 28 do upside_down[i] = rows[29 - i] end
+  return block(name, upside_down)
+end
+
+local function maps(net, train)
+  local r = cj.packet {
+    model = net, label = 3, reference = "data", data = train:take(1000), tau = 0.1,
+  }:measure { samples = 20000, seed = 1, quiet = true }
+  local shown = {
+    { "σ_x", r:map "sigma_x", 0.1 },
+    { "1000 × loss part of g^2", r:map "loss_part" * 1000, 1 },
+    { "σ_x σ_p", r:map "P", 0.5 },
+  }
+  local lines = { "set multiplot layout 1,3 margins 0.01,0.94,0.03,0.88 spacing 0.09",
+    "unset border\nunset tics\nunset key\nset size ratio 1\nset colorbox",
+    "set palette defined (0 '#ffffff', 0.35 '#9ecae1', 0.7 '#2171b5', 1 '#08306b')",
+    "set xrange [-0.5:27.5]\nset yrange [-0.5:27.5]" }
+  for i, one in ipairs(shown) do
+    lines[#lines + 1] = matrix("map" .. i, one[2])
+    lines[#lines + 1] = ("set title '%s'\nset cbrange [0:*]\nset cbtics %g\n"
+      .. "plot $map%d matrix with image"):format(
+      one[1], one[3], i)
+  end
+  draw("maps", 960, 300, lines)
+end
+
 packets_of_one_dimension()
-local net, test = network()
+local net, test, train = network()
 bound_and_product(net)
 two_classes(net, test)
+maps(net, train)
