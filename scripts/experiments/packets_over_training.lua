@@ -20,7 +20,7 @@ local curves = require "conjugate.packet.curves"
 local files = require "conjugate.run.files"
 local words = require("conjugate.cli").words
 local figure = require "conjugate.plot.figure"
-local kendall = require "conjugate.metrics.kendall"
+local trend = require "conjugate.packet.trend"
 local system = require "conjugate.run.system"
 
 local opts = ... or {}
@@ -71,26 +71,6 @@ local function first_image(class)
   end
   error(("expected a training image of class %d"):format(class), 0)
 end
-
--- Quantities that are followed over the epochs: name -> from one packet's record.
-local function total(name)
-  return function(record)
-    return record.totals and record.totals[name] and record.totals[name][1]
-  end
-end
-
-local quantities = {
-  { "sigma_x", total "sigma_x" },
-  { "sigma_p", total "sigma_p" },
-  { "P", total "P" },
-  { "bound", total "bound" },
-  { "slack", function(r) return r.totals and r.totals.P[1] - r.totals.bound[1] end },
-  { "sqrt_loss_part", function(r) -- not known where few samples carry |grad l|^2
-    return r.totals and r.totals.loss_part and math.sqrt(r.totals.loss_part[1])
-  end },
-  { "sqrt_beta", function(r) return math.sqrt(r.beta) end },
-  { "rms_gradient", total "rms_gradient" },
-}
 
 -- --- measuring ----------------------------------------------------------------------------------
 
@@ -192,110 +172,7 @@ local function measure(model, seed, epoch)
   return files.read_json(path)
 end
 
--- --- what it says -------------------------------------------------------------------------------
-
--- Mean over the labels that were not refused, and how many were.
-local function over_labels(records, value)
-  local sum, count = 0, 0
-  for _, record in ipairs(records) do
-    local v = record.status ~= "unreliable" and value(record)
-    if v and v == v then sum, count = sum + v, count + 1 end
-  end
-  return count > 0 and sum / count or nil, #records - count
-end
-
-local STUDENT = { 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262 } -- 97.5 %
-
-local function mean_interval(list)
-  local n, sum, squares = #list, 0, 0
-  for _, v in ipairs(list) do sum, squares = sum + v, squares + v * v end
-  if n == 0 then return nil end
-  local mean = sum / n
-  local sd = math.sqrt(math.max(squares - n * mean * mean, 0) / math.max(n - 1, 1))
-  return mean, n > 1 and (STUDENT[n - 1] or 1.96) * sd / math.sqrt(n) or nil
-end
-
-local function pm(mean, half, format)
-  if not mean then return "-" end
-  if not half then return format:format(mean) end
-  return (format .. " ± " .. format):format(mean, half)
-end
-
--- One line an epoch: means over the seeds.
-local function epoch_rows(model, records, key)
-  local rows = {}
-  for e, epoch in ipairs(epochs) do
-    local row = { model = model, packet = key, epoch = epoch }
-    local ta, ra, refused = {}, {}, 0
-    for seed = 1, seeds do
-      local r = records[model][seed][e]
-      ta[seed], ra[seed] = r.ta, r.ra
-      refused = refused + select(2, over_labels(r.packets[key], quantities[1][2]))
-    end
-    row.ta, row.ta_half = mean_interval(ta)
-    row.ra, row.ra_half = mean_interval(ra)
-    row.refused = refused
-    for _, q in ipairs(quantities) do
-      local list = {}
-      for seed = 1, seeds do
-        list[#list + 1] = over_labels(records[model][seed][e].packets[key], q[2])
-      end
-      row[q[1]], row[q[1] .. "_half"] = mean_interval(list)
-    end
-    rows[e] = row
-  end
-  return rows
-end
-
--- Tau of a quantity against TA and RA: mean over the seeds and half of its interval.
-local function tau_rows(model, records, key)
-  local rows = {}
-  for i, q in ipairs(quantities) do
-    local row = { model = model, packet = key, quantity = q[1] }
-    for _, against in ipairs { "ta", "ra" } do
-      local taus = {}
-      for seed = 1, seeds do
-        local a, b = {}, {}
-        for e = 1, #epochs do
-          local r = records[model][seed][e]
-          a[e], b[e] = over_labels(r.packets[key], q[2]), r[against]
-        end
-        taus[#taus + 1] = kendall.tau(a, b, #epochs)
-      end
-      row[against], row[against .. "_half"] = mean_interval(taus)
-      row[against .. "_seeds"] = taus
-    end
-    rows[i] = row
-  end
-  return rows
-end
-
-local function epoch_table(lines, rows)
-  lines[#lines + 1] = "| epoch | TA | RA | sigma_x | sigma_p | P | bound | slack | "
-    .. "sqrt loss part | sqrt beta | refused |"
-  lines[#lines + 1] = "|" .. (" ---: |"):rep(11)
-  for _, row in ipairs(rows) do
-    local cells = { tostring(row.epoch), pm(row.ta, row.ta_half, "%.2f"),
-      pm(row.ra, row.ra_half, "%.2f") }
-    for _, name in ipairs { "sigma_x", "sigma_p", "P", "bound", "slack", "sqrt_loss_part",
-      "sqrt_beta" } do
-      cells[#cells + 1] = pm(row[name], row[name .. "_half"], "%.4g")
-    end
-    cells[#cells + 1] = tostring(row.refused)
-    lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
-  end
-end
-
-local function tau_table(lines, rows)
-  lines[#lines + 1] = "| quantity | tau with TA | tau with RA | with RA, each seed |"
-  lines[#lines + 1] = "| --- | ---: | ---: | --- |"
-  for _, row in ipairs(rows) do
-    local each = {}
-    for i, tau_ in ipairs(row.ra_seeds) do each[i] = ("%.2f"):format(tau_) end
-    lines[#lines + 1] = ("| %s | %s | %s | %s |"):format(row.quantity,
-      pm(row.ta, row.ta_half, "%.2f"), pm(row.ra, row.ra_half, "%.2f"), table.concat(each, ", "))
-  end
-end
+-- --- pictures -----------------------------------------------------------------------------------
 
 local function chart(model, key, rows)
   local name = ("%s/%s-%s"):format(out, model, key)
@@ -306,49 +183,53 @@ end
 
 -- --- the run ------------------------------------------------------------------------------------
 
-local function measure_all()
+local function measure_model(model)
   local records = {}
-  for _, model in ipairs(models) do
-    records[model] = {}
-    for seed = 1, seeds do
-      train_network(model, seed)
-      records[model][seed] = {}
-      for e, epoch in ipairs(epochs) do records[model][seed][e] = measure(model, seed, epoch) end
-    end
+  for seed = 1, seeds do
+    train_network(model, seed)
+    for _, epoch in ipairs(epochs) do records[#records + 1] = measure(model, seed, epoch) end
   end
   return records
 end
 
 local function heading()
-  return ("# Packets over training\n\n%s, %d seeds, PGD eps %.4g in 4 steps, %d samples a packet, "
-    .. "data packets around %d training images with tau %.3g. Values are means over the labels "
+  return ("# Packets over training\n\n%s, %d seeds, PGD eps %.4g in 4 steps, data packets around "
+    .. "%d training images and windows around one, tau %.3g. Values are means over the classes "
     .. "that were not refused, then over the seeds, ± half of the 95 %% interval over the seeds. "
-    .. "sigma_x and sigma_p are roots of sums of squares over all pixels, P their product, "
-    .. "bound = sum over pixels of |1 - B| / 2."):format(data, seeds, eps, samples, centres, tau)
+    .. "sigma_x and sigma_p are roots of sums of squares over all pixels (of a line: its own), P "
+    .. "their product, bound = sum over pixels of |1 - B| / 2.\n"):format(data, seeds, eps,
+      centres, tau)
 end
 
 local function append(list, more)
   for _, item in ipairs(more) do list[#list + 1] = item end
 end
 
+local function with_model(rows, model)
+  for _, row in ipairs(rows) do row.model = model end
+  return rows
+end
+
 assert(system.mkdir(out))
-local records = measure_all()
-local lines, result = { heading() }, { epochs = {}, taus = {} }
+local lines, keys, all, result = { heading() }, {}, {}, { epochs = {}, taus = {} }
+for i, description in ipairs(packets) do keys[i] = description.key end
 for _, model in ipairs(models) do
-  for _, description in ipairs(packets) do
-    local key = description.key
-    local rows, taus = epoch_rows(model, records, key), tau_rows(model, records, key)
-    lines[#lines + 1] = ("\n## %s, %s\n"):format(model, key:gsub("_", ", "))
-    epoch_table(lines, rows)
-    lines[#lines + 1] = ""
-    tau_table(lines, taus)
+  local records = measure_model(model)
+  for _, key in ipairs(keys) do
+    local rows = with_model(trend.epochs(records, key), model)
+    lines[#lines + 1] = ("## %s, %s\n"):format(model, key:gsub("_", ", "))
+    lines[#lines + 1] = ("%d %s each.\n"):format(records[1].packets[key][1].samples
+      or option("points", 1000), key:find "^line" and "points" or "samples")
+    lines[#lines + 1] = trend.markdown(records, key)
     chart(model, key, rows)
     append(result.epochs, rows)
-    append(result.taus, taus)
+    append(result.taus, with_model(trend.taus(records, key), model))
   end
+  append(all, records)
 end
-local text = table.concat(lines, "\n") .. "\n"
+local text = table.concat(lines, "\n")
 assert(files.write(out .. "/results.md", text))
+assert(files.write(out .. "/results.csv", trend.csv(all, keys)))
 assert(files.write_json(out .. "/results.json", result))
 if not opts.json then io.write(text) end
 return result
