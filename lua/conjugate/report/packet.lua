@@ -15,6 +15,7 @@ local M = {}
 
 local element = markup.element
 local POINTS = 60 -- of a curve over the pixels
+local WIDTH, MOST_ZOOM = 900, 5 -- of the maps of a row, in pixels of the screen
 local PLAIN = 1.959964 -- standard errors of a 95 % interval
 
 -- --- words --------------------------------------------------------------------------------------
@@ -57,6 +58,11 @@ end
 
 -- --- sections -----------------------------------------------------------------------------------
 
+-- Enlargement with which the maps of all labels stand beside each other.
+local function zoom_of(group)
+  return math.max(1, math.min(MOST_ZOOM, math.floor(WIDTH / (#group * group[1].shape[3]))))
+end
+
 local function map_section(group)
   local rows = {}
   for _, entry in ipairs(maps.drawn) do
@@ -66,7 +72,7 @@ local function map_section(group)
     end
   end
   if #rows == 0 then return nil end
-  local picture = grid.draw(rows, { zoom = #group > 1 and 3 or 5 }):png()
+  local picture = grid.draw(rows, { zoom = zoom_of(group) }):png()
   return { "Maps", parts.picture(picture, "One map a label, one row a quantity, all labels of a "
     .. "row in one scale; with three channels a row for each. Tightness is bound / product. Slack "
     .. "is the product minus the bound in standard errors, by which pixels are judged. Against ½: "
