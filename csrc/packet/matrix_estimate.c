@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/threads.h"
 #include "packet/matrix.h"
 #include "packet/matrix_sums.h"
 #include "packet/symmetric.h"
@@ -29,6 +30,7 @@ typedef struct form {
   bool direct;                  /* in a window: without Stein's identities */
   double *mean;                 /* the sums over beta */
   double *factor, *c, *inverse; /* scratch [k, k]: L of Sigma = L L', C' and L^-1 C', L^-1 */
+  double *frame;                /* eigenvectors of G - C Sigma^-1 C' of all samples, one a row */
 } form;
 
 static double half_of(const double *packed, int64_t i, int64_t j) {
@@ -118,18 +120,28 @@ static bool invert(const form *f, const double *sigma, const double *b) {
   return true;
 }
 
-/* Eigenvalues of G - y' y. */
-static cj_status rest(const form *f, const double *g, double *eigenvalues) {
+/* G - y' y in place of the factor, which is no longer needed. */
+static double *rest(const form *f, const double *g) {
   const int64_t k = f->m->k;
-  double *left = f->factor; /* no longer needed */
+  double *left = f->factor;
   memcpy(left, g, (size_t)(k * k) * sizeof *g);
   for (int64_t r = 0; r < k; r++)
     for (int64_t i = 0; i < k; i++)
       for (int64_t j = 0; j < k; j++) left[i * k + j] -= f->c[r * k + i] * f->c[r * k + j];
-  return cj_symmetric_eigen(k, left, eigenvalues, NULL);
+  return left;
 }
 
-/* All numbers from the means. CJ_EARG when Sigma is not positive definite. */
+/* a' m a; scratch [k] */
+static double quadratic(int64_t k, const double *m, const double *a, double *scratch) {
+  double sum = 0;
+  memset(scratch, 0, (size_t)k * sizeof *scratch);
+  for (int64_t i = 0; i < k; i++)
+    for (int64_t j = 0; j < k; j++) scratch[j] += a[i] * m[i * k + j];
+  for (int64_t j = 0; j < k; j++) sum += a[j] * scratch[j];
+  return sum;
+}
+
+/* Everything but the eigenvalues, from the means. CJ_EARG when Sigma is not positive definite. */
 static cj_status evaluate(const form *f, double *out) {
   const int64_t k = f->m->k;
   double *part[CJ_MATRIX_PARTS];
@@ -146,7 +158,26 @@ static cj_status evaluate(const form *f, double *out) {
     part[CJ_MATRIX_BOUND][i] = sqrt(width * column_square(k, f->c, i));
     part[CJ_MATRIX_SLACK][i] = part[CJ_MATRIX_P][i] - part[CJ_MATRIX_BOUND][i];
   }
-  return rest(f, g, part[CJ_MATRIX_EIGENVALUES]);
+  return CJ_OK;
+}
+
+/* All numbers of all samples; keeps the eigenvectors. */
+static cj_status evaluate_all(const form *f, double *out) {
+  CJ_TRY(evaluate(f, out));
+  double *left = rest(f, out + cj_matrix_offset(CJ_MATRIX_G, f->m->k));
+  return cj_symmetric_eigen(f->m->k, left, out + cj_matrix_offset(CJ_MATRIX_EIGENVALUES, f->m->k),
+                            f->frame);
+}
+
+/* All numbers without a batch. Its eigenvalues are v' (G - y' y) v with the eigenvectors v of all
+ * samples, right to first order: sorted ones would change places where they are near each other. */
+static cj_status evaluate_without(const form *f, double *out) {
+  const int64_t k = f->m->k;
+  CJ_TRY(evaluate(f, out));
+  const double *left = rest(f, out + cj_matrix_offset(CJ_MATRIX_G, k));
+  double *eigenvalues = out + cj_matrix_offset(CJ_MATRIX_EIGENVALUES, k);
+  for (int64_t i = 0; i < k; i++) eigenvalues[i] = quadratic(k, left, f->frame + i * k, f->inverse);
+  return CJ_OK;
 }
 
 /* --- the jackknife -----------------------------------------------------------------------------
@@ -175,21 +206,60 @@ static void conclude(int64_t count, int64_t uncorrected, const double *change, c
   }
 }
 
+/* The correction may have changed the order. */
+static void sort(int64_t k, double *values, double *errors) {
+  for (int64_t i = 1; i < k; i++)
+    for (int64_t j = i; j > 0 && values[j] < values[j - 1]; j--) {
+      const double value = values[j], error = errors[j];
+      values[j] = values[j - 1];
+      errors[j] = errors[j - 1];
+      values[j - 1] = value;
+      errors[j - 1] = error;
+    }
+}
+
 static cj_status jackknife(const form *f, double *room, double *values, double *errors) {
-  const int64_t count = cj_matrix_offset(CJ_MATRIX_PARTS, f->m->k);
+  const int64_t k = f->m->k, count = cj_matrix_offset(CJ_MATRIX_PARTS, k);
+  const int64_t last = cj_matrix_offset(CJ_MATRIX_EIGENVALUES, k);
   double *one = room, *change = room + count, *square = change + count;
+  memset(room, 0, (size_t)(3 * count) * sizeof *room);
   CJ_TRY(take_means(f, CJ_BATCHES));
-  CJ_TRY(evaluate(f, values));
+  CJ_TRY(evaluate_all(f, values));
   for (int b = 0; b < CJ_BATCHES; b++) {
+    if (cj_stop_requested()) return cj_fail(CJ_ESTOP, "interrupted");
     CJ_TRY(take_means(f, b));
-    CJ_TRY(evaluate(f, one));
+    CJ_TRY(evaluate_without(f, one));
     for (int64_t i = 0; i < count; i++) {
       const double d = one[i] - values[i];
       change[i] += d;
       square[i] += d * d;
     }
   }
-  conclude(count, cj_matrix_offset(CJ_MATRIX_VIF, f->m->k), change, square, values, errors);
+  conclude(count, cj_matrix_offset(CJ_MATRIX_VIF, k), change, square, values, errors);
+  sort(k, values + last, errors + last);
+  return CJ_OK;
+}
+
+/* Sum of the squared errors of slack. */
+static double doubt(int64_t k, const double *errors) {
+  const double *slack = errors + cj_matrix_offset(CJ_MATRIX_SLACK, k);
+  double sum = 0;
+  for (int64_t i = 0; i < k; i++) sum += slack[i] * slack[i];
+  return sum;
+}
+
+/* In a window: Stein's forms, or the direct ones where those are surer, or the only ones. room: two
+ * sets of numbers, and that of the jackknife. */
+static cj_status choose_form(form *f, double *room, double *values, double *errors) {
+  const int64_t k = f->m->k, count = cj_matrix_offset(CJ_MATRIX_PARTS, k);
+  const cj_status stein = jackknife(f, room + 2 * count, values, errors);
+  if (stein != CJ_OK && stein != CJ_EARG) return stein;
+  f->direct = true;
+  const cj_status direct = jackknife(f, room + 2 * count, room, room + count);
+  if (direct != CJ_OK) return direct == CJ_EARG ? stein : direct;
+  if (stein == CJ_OK && doubt(k, errors) <= doubt(k, room + count)) return CJ_OK;
+  memcpy(values, room, (size_t)count * sizeof *values);
+  memcpy(errors, room + count, (size_t)count * sizeof *errors);
   return CJ_OK;
 }
 
@@ -206,22 +276,19 @@ cj_status cj_matrix_estimate(const cj_matrix *m, const cj_matrix_reading *r, dou
                              double *errors) {
   const int64_t square = m->k * m->k, count = cj_matrix_offset(CJ_MATRIX_PARTS, m->k);
   form f = {.m = m, .r = r, .at = matrix_layout(m->k, m->n, m->surface)};
-  double *room = cj_alloc_zeroed((size_t)(f.at.all + 4 * square + 3 * count) * sizeof(double));
+  double *room = cj_alloc((size_t)(f.at.all + 5 * square + 5 * count) * sizeof(double));
   if (!room)
     return cj_fail(CJ_EMEM, "no memory for the matrices of %lld directions", (long long)m->k);
-  double *gram = room + f.at.all;
+  double *gram = room + f.at.all, *rooms = gram + 5 * square;
   f.mean = room;
   f.gram = gram;
   f.factor = gram + square;
   f.c = f.factor + square;
   f.inverse = f.c + square;
+  f.frame = f.inverse + square;
   take_gram(m, r->u, gram);
-  cj_status status = jackknife(&f, f.inverse + square, values, errors);
-  if (status == CJ_EARG && r->window) { /* Stein's variances may come out below 0 */
-    f.direct = true;
-    memset(f.inverse + square, 0, (size_t)(3 * count) * sizeof(double));
-    status = jackknife(&f, f.inverse + square, values, errors);
-  }
+  const cj_status status =
+      r->window ? choose_form(&f, rooms, values, errors) : jackknife(&f, rooms, values, errors);
   cj_free(room);
   return status;
 }

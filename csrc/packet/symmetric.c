@@ -51,7 +51,8 @@ typedef struct problem {
   int64_t n;
   double *a, *diagonal, *beside; /* beside[i]: between i and i + 1 */
   double *p;                     /* scratch [n] */
-  double *vectors;               /* rows, or NULL */
+  double nothing;  /* what counts as zero beside the diagonal: rounding of the whole */
+  double *vectors; /* rows, or NULL */
 } problem;
 
 /* Column j below the diagonal is mirrored onto its first element by I - v v', |v|^2 = 2. v takes
@@ -124,9 +125,7 @@ static void turn_rows(const problem *s, int64_t i, double cosine, double sine) {
 /* Where the block that begins at l ends: at an element beside the diagonal that is next to 0. */
 static int64_t block_end(const problem *s, int64_t l) {
   int64_t m = l;
-  while (m + 1 < s->n &&
-         fabs(s->beside[m]) > DBL_EPSILON * (fabs(s->diagonal[m]) + fabs(s->diagonal[m + 1])))
-    m++;
+  while (m + 1 < s->n && fabs(s->beside[m]) > s->nothing) m++;
   return m;
 }
 
@@ -158,7 +157,14 @@ static void chase(problem *s, int64_t l, int64_t m) {
   e[m] = 0;
 }
 
+static double size_of(const problem *s) {
+  double most = 0;
+  for (int64_t i = 0; i < s->n; i++) most = fmax(most, fabs(s->diagonal[i]) + fabs(s->beside[i]));
+  return most;
+}
+
 static cj_status iterate(problem *s) {
+  s->nothing = DBL_EPSILON * size_of(s);
   for (int64_t l = 0; l < s->n; l++) {
     int turns = 0;
     if (cj_stop_requested()) return cj_fail(CJ_ESTOP, "interrupted");
@@ -196,7 +202,8 @@ cj_status cj_symmetric_eigen(int64_t n, double *a, double *values, double *vecto
   if (n == 0) return CJ_OK;
   double *room = cj_alloc((size_t)(2 * n) * sizeof(double));
   if (!room) return cj_fail(CJ_EMEM, "no memory for %lld eigenvalues", (long long)n);
-  problem s = {n, a, values, room, room + n, vectors};
+  problem s = {
+      .n = n, .a = a, .diagonal = values, .beside = room, .p = room + n, .vectors = vectors};
   reduce(&s);
   const cj_status status = iterate(&s);
   if (status == CJ_OK) sort(&s);

@@ -236,7 +236,7 @@ function M.pca(images, count)
   local last, names, list, variances = values:numel(), {}, {}, {}
   for k = 1, count do
     local at = last - k + 1
-    if not (values:get(at) > FLAT * values:get(last)) then
+    if values:get(at) <= FLAT * values:get(last) then
       check.fail("directions", "expected a count of axes that the images have, at most %d, got %d",
         k - 1, count)
     end
@@ -280,7 +280,7 @@ function M.read(given, pixels)
       pixels, check.describe(v))
   end
   for k, square in ipairs((v * v):sum(2):table()) do
-    if not (math.abs(math.sqrt(square) - 1) <= UNIT) then
+    if square ~= square or math.abs(math.sqrt(square) - 1) > UNIT then
       check.fail("packet", "expected vectors of length 1 for directions, got %g for number %d",
         math.sqrt(square), k)
     end

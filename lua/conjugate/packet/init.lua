@@ -181,9 +181,9 @@ end
 --   refused, defensive; and where that is no better, chains); `defence`: options of the mixture,
 --   see `conjugate.packet.defence`; `mcmc`: options of the chains, see `conjugate.packet.chains`;
 --   `pencils`, `pencil_pixels`, `pencil_nodes`: quadrature along pixels of a box, see
---   `conjugate.packet.pencils`; `directions` (of `conjugate.packet.directions`) and `matrix` (true):
---   operators along these, and the matrix form among them, see `conjugate.packet.matrix`. On a line
---   or plane the options are those of `conjugate.packet.slices.measure`.
+--   `conjugate.packet.pencils`; `directions` (of `conjugate.packet.directions`) and `matrix`
+--   (true): operators along these, and the matrix form among them, see `conjugate.packet.matrix`.
+--   On a line or plane the options are those of `conjugate.packet.slices.measure`.
 -- @treturn table the result, see `conjugate.packet.result`, on a line or plane
 --   `conjugate.packet.quadrature`; with several labels a list of them
 -- @raise labels the model does not know; logits or gradients that are not finite; what the model

@@ -2,12 +2,12 @@
 --
 -- `p:measure { directions = d }` with d of `conjugate.packet.directions` adds to every result
 --
--- - `directions`: `names`, and `values[name]` and `errors[name]`, float64 [k], of the quantities of
---   pixels (`mu`, `sigma_x` = sqrt(u'Sigma u), `g`, `c`, `sigma_p` = sqrt(u'G u), `B`, `bound`, `P`,
---   `slack`, `tightness` ...) and `C` = u'C u = (B - 1) / 2. On a box whose faces were asked for at
---   all pixels, `directions.faces` holds the same from those samples, with `B_face` of the surface
---   integral over all faces, and `B_gap` and `c_gap`. `verdicts`, `counts`, `z_B_gap` and `z_c_gap`
---   as for pixels.
+-- - `directions`: `names`, `values[name]` and `errors[name]`, float64 [k], of the quantities of
+--   pixels (`mu`, `sigma_x` = sqrt(u'Sigma u), `g`, `c`, `sigma_p` = sqrt(u'G u), `B`, `bound`,
+--   `P`, `slack`, `tightness` ...) and `C` = u'C u = (B - 1) / 2. On a box whose faces were asked
+--   for at all pixels, `directions.faces` holds the same from those samples, with `B_face` of the
+--   surface integral over all faces, and `B_gap` and `c_gap`. `verdicts`, `counts`, `z_B_gap` and
+--   `z_c_gap` as for pixels.
 -- - `matrix` (unless `matrix = false`): the matrix form G >= C Sigma^-1 C' among the directions,
 --   which should not depend on each other. `values[name]` and `errors[name]` of `Sigma`, `G`
 --   (centred), `B` (B_ij: normal along direction i, position along j; C = (B - U U') / 2; of the
@@ -19,14 +19,15 @@
 --   surface.
 --
 -- Few samples make correlations out of nothing: the inverse of a covariance of k directions from N
--- independent samples is too large by N / (N - k), and so is VIF; the bound is too large by the root
--- of it, and G - C Sigma^-1 C' too small by its inverse. The jackknife over 32 batches takes the
--- first order k / N out of VIF, bound, slack and eigenvalues, and gives all errors; what is left is
--- of the order (k / N)^2. Eigenvalues nearer to each other than their errors also repel each other,
--- which it does not mend: the smallest is then too small, the largest too large. With fewer than 10
--- effective samples a direction the matrix is refused: `matrix.status` is "unreliable" and
--- `matrix.reason` says why. In a window the forms are those of Stein's identities, in which only
--- what the loss adds to the window is noisy.
+-- independent samples is too large by N / (N - k), and so is VIF; the bound is too large by the
+-- root of it, and G - C Sigma^-1 C' too small by its inverse. The jackknife over 32 batches takes
+-- the first order k / N out of VIF, bound, slack and eigenvalues, and gives all errors (31 degrees
+-- of freedom); what is left is of the order (k / N)^2. Eigenvalues nearer to each other than their
+-- errors also repel each other, which it does not mend: the smallest is then too small, the largest
+-- too large. With fewer than 10 effective samples a direction the matrix is refused:
+-- `matrix.status` is "unreliable" and `matrix.reason` says why. In a window the forms are those of
+-- Stein's identities, in which only what the loss adds to the window is noisy, or the direct ones
+-- where these know slack better.
 --
 -- Memory: 16 k^2 bytes for each of 32 batches and each label, 1.5 times that for faces; more than
 -- 500 MB is an error. Chains do not look at directions for R-hat.
@@ -102,14 +103,14 @@ function M.fill(r, m, place, columns)
   local given = r.options.directions
   if not given then return end
   local k, whole = #given.names, r.reference ~= "box"
-  local part, faces_ess = along(m, place, false, columns), nil
-  part.names = given.names
-  part.faces, faces_ess = along(m, place, true, columns)
+  local part = along(m, place, false, columns)
+  local faces, faces_ess = along(m, place, true, columns)
+  part.names, part.faces = given.names, faces
   judge(r, part)
   r.directions = part
   if not r.options.matrix then return end
   r.matrix = joint(m, place, false, r.ess, k, whole)
-  if part.faces then r.matrix.faces = joint(m, place, true, faces_ess, k, true) end
+  if faces then r.matrix.faces = joint(m, place, true, faces_ess, k, true) end
 end
 
 local shown = { "sigma_x", "sigma_p", "P", "bound", "tightness" }
