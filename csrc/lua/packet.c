@@ -390,7 +390,8 @@ static int l_parts(lua_State *L) {
   return 2;
 }
 
-/* packet_totals(measurement, place) -> name -> { value, error } of what all pixels say */
+/* packet_totals(measurement, place) -> name -> { value, error } of what all pixels say, where it
+ * is a number */
 static int l_totals(lua_State *L) {
   const measurement *m = check_measurement(L, 1);
   const int64_t j = check_place(L, 2, m), n = m->p.reference.n;
@@ -402,6 +403,7 @@ static int l_totals(lua_State *L) {
   cj_estimate_totals(&m->sums.all[j], m->sums.parts ? &m->sums.parts[j] : NULL, readings, out);
   lua_createtable(L, 0, CJ_TOTALS);
   for (int t = 0; t < CJ_TOTALS; t++) {
+    if (!isfinite(out[t].value) || !isfinite(out[t].error)) continue; /* tightness where P = 0 */
     lua_createtable(L, 2, 0);
     lua_pushnumber(L, out[t].value);
     lua_rawseti(L, -2, 1);

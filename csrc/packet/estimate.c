@@ -88,7 +88,7 @@ static void surface(sheet *s) {
 static void no_faces(sheet *s) {
   set(s, CJ_B_FACE, dual_number(0));
   set(s, CJ_C_FACE, dual_number(0));
-  compare(s);
+  if (!s->known[CJ_B_GAP]) compare(s);
 }
 
 /* Cov(x, a) and sd(a) under rho. */
@@ -103,10 +103,20 @@ static void field(sheet *s) {
   set(s, CJ_FIELD_CORR, dual_div(cov, s->q[CJ_FIELD_P]));
 }
 
+/* What samples of a window say of c and B, which are 0, from D = dl - l (x - x0) / (2 tau^2). */
+static void window_gaps(sheet *s, double t2) {
+  const cj_dual shift = ratio(s->m, 4);
+  const cj_dual c = dual_sub(ratio(s->m, 1), dual_scale(0.5 / t2, shift));
+  const cj_dual second = dual_sub(ratio(s->m, 2), dual_scale(0.5 / t2, ratio(s->m, 5)));
+  const cj_dual volume = dual_sub(second, dual_mul(shift, c)); /* C */
+  set(s, CJ_C_GAP, dual_scale(-1, c));
+  set(s, CJ_B_GAP, dual_scale(-1, dual_add(dual_number(1), dual_scale(2, volume))));
+}
+
 /* A Gaussian window, by Stein's identities: c = 0, B = 0,
  *   sigma_x^2 = tau^2 (1 + q) - delta^2,  sigma_p^2 = h2 + (1 - q) / (4 tau^2)
  * with delta = 2 tau^2 E[l dl]/beta, q = 2 E[(x - x0) l dl]/beta, h2 = E[(dl)^2]/beta. Or directly,
- * from the position and from D = dl - l (x - x0) / (2 tau^2). */
+ * from the position and from D. */
 static void window(sheet *s, const cj_reading *r) {
   const double t2 = r->tau * r->tau;
   const cj_dual delta = dual_scale(2 * t2, ratio(s->m, 1)), q = dual_scale(2, ratio(s->m, 2));
@@ -123,6 +133,7 @@ static void window(sheet *s, const cj_reading *r) {
   set(s, CJ_G, s->q[CJ_SIGMA_P]);
   set(s, CJ_C, dual_number(0));
   set(s, CJ_B, dual_number(0));
+  window_gaps(s, t2);
 }
 
 static sheet work_out(const cj_reading *r, const cj_means *m) {

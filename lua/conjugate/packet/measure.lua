@@ -5,6 +5,7 @@ local chains = require "conjugate.packet.chains"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local defence = require "conjugate.packet.defence"
+local gates = require "conjugate.packet.gates"
 local matrix = require "conjugate.packet.matrix"
 local mode = require "conjugate.nn.mode"
 local ops = require "conjugate.ops"
@@ -187,7 +188,9 @@ local function better(packet, o, model, plan, plain)
   if even(plain) then return plain end
   local fitted, best = aim(packet, o, model, plan, plain.label), plain
   if fitted.predicted >= EVEN then
-    best = result.over(plain, defend(packet, o, model, plan, plain.label, fitted))
+    local more = setmetatable({ samples = math.max(o.samples, gates.LEAST_DEFENDED) },
+      { __index = o })
+    best = result.over(plain, defend(packet, more, model, plan, plain.label, fitted))
     if even(best) then return best end
   end
   return result.choose(best, walk(packet, o, model, plan, plain.label))

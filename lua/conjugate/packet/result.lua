@@ -174,6 +174,8 @@ end
 function M.defended(packet, o, m, fitted, label, work)
   local r = M.new(packet, o, m, 1, label, work)
   r.sampler, r.defence = "defensive", fitted
+  append(r.reasons, gates.defence_warnings(r))
+  if r.status == "ok" and #r.reasons > 0 then r.status = "warn" end
   return r
 end
 

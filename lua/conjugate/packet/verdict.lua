@@ -36,9 +36,13 @@ end
 --- How many standard errors are too many where `count` numbers are looked at (Bonferroni, 5 % in
 -- all).
 -- @tparam integer count at least 1
+-- @tparam[opt] integer freedom degrees of freedom of the errors, where these are few
 -- @treturn number at least 3
-function M.quantile(count)
-  return math.max(two_sided_quantile(SHARE / count), LEAST)
+-- @source Student's t from the normal: Abramowitz & Stegun 26.7.5
+function M.quantile(count, freedom)
+  local x = math.max(two_sided_quantile(SHARE / count), LEAST)
+  if not freedom then return x end
+  return x + (x ^ 3 + x) / (4 * freedom) + (5 * x ^ 5 + 16 * x ^ 3 + 3 * x) / (96 * freedom ^ 2)
 end
 
 --- Judges the pixels of a part of a result.

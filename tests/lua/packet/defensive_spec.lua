@@ -317,7 +317,7 @@ describe("defensive mixtures", function()
   it("measure a window where plain sampling is refused", function()
     -- ce of a class that is all but certain, along u = (1, ..., 1) / 8 of 64 pixels
     local p = window(function(x) return (1 + (-40 * (x:sum(2) / 8 + 0.2)):exp()):log() end, 64, 0.1)
-    local r = defend(p, 4000, { pilot = 1000 }, 2)
+    local r = defend(p, 5000, { pilot = 1000 }, 2)
     assert.equal("ok", r.status)
     assert.is_true(r.defence.even[1] < 0.03 and r.ess > 0.45 * r.samples)
     local sigma_x = math.sqrt((63 * 0.1 ^ 2 + .0538186090954 ^ 2) / 64)

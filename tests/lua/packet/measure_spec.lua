@@ -170,26 +170,6 @@ describe("packets in many dimensions", function()
   end)
 end)
 
-describe("error bars of packets", function()
-  it("cover the truth as often as they say", function()
-    local model, hits, all = softmax2d(), {}, 400
-    local truth = { mu = .2261750335, sigma_x = .1855191357, g = 1.8536959238, c = -1.7433635649,
-      sigma_p = .6299778237, B = .8050111324, P = .1168729414 }
-    local p = cj.packet { model = model, label = 0, shape = { 2 }, dtype = "float64" }
-    for seed = 1, all do
-      local r = p:measure { samples = 2000, faces = 0, seed = seed, quiet = true }
-      for name, value in pairs(truth) do
-        local v, e = at(r, name, 1)
-        if math.abs(v - value) <= 1.959964 * e then hits[name] = (hits[name] or 0) + 1 end
-      end
-    end
-    for name in pairs(truth) do
-      local share = 100 * hits[name] / all
-      assert.is_true(share >= 92 and share <= 98, ("%s: %.1f %%"):format(name, share))
-    end
-  end)
-end)
-
 describe("packets are refused", function()
   it("when few samples carry the weight", function()
     local r = cj.packet {

@@ -77,6 +77,8 @@ local derived = {
   field_sd = function(axis) return axis.sigma_p end,
   field_cov = function(axis) return (axis.B - 1) / 2 end,
   field_corr = function(axis) return (axis.B - 1) / 2 / (axis.sigma_x * axis.sigma_p) end,
+  field_bound = function(axis) return math.abs(axis.B - 1) / 2 end,
+  field_P = function(axis) return axis.P end,
 }
 
 --- What a case's quadrature says of every reported number.
@@ -100,11 +102,14 @@ function M.truth(measured, pixels)
   end
   local totals = {
     sigma_x = math.sqrt(sum("sigma_x", 2)), sigma_p = math.sqrt(sum("sigma_p", 2)),
-    bound = sum("bound", 1), loss_part = sum("loss_part", 1), cross_part = sum("cross_part", 1),
-    window_part = sum("window_part", 1),
+    g = math.sqrt(sum("g", 2)), bound = sum("bound", 1),
     rms_gradient = math.sqrt(measured.beta * sum("loss_part", 1)),
   }
-  totals.P = totals.sigma_x * totals.sigma_p
+  for _, name in ipairs { "loss_part", "cross_part", "window_part" } do
+    totals[name] = sum(name, 1)
+  end
+  totals.P, totals.U = totals.sigma_x * totals.sigma_p, totals.sigma_x * totals.g
+  totals.slack, totals.tightness = totals.P - totals.bound, totals.bound / totals.P
   return of, totals
 end
 
@@ -138,7 +143,9 @@ local function add_totals(rows, totals, truths)
   for name in pairs(totals) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    rows[#rows + 1] = row_of("total " .. name, totals[name][1], totals[name][2], truths[name])
+    if truths[name] == truths[name] then -- no tightness where P = 0
+      rows[#rows + 1] = row_of("total " .. name, totals[name][1], totals[name][2], truths[name])
+    end
   end
 end
 
