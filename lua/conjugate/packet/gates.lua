@@ -105,12 +105,13 @@ end
 
 --- Warnings of boundary and volume that differ. Sets `z_B_gap` and `z_c_gap` of the part, the
 -- largest differences in standard errors.
+-- @tparam table r the result: errors of chains have few degrees of freedom
 -- @tparam table part with verdicts
 -- @tparam string of what stands before each warning
 -- @treturn {string,...}
-function M.differences(part, of)
+function M.differences(r, part, of)
   local list, warn = reasons()
-  compare(part, of, warn)
+  compare(r, part, of, warn)
   return list
 end
 
