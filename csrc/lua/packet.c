@@ -516,12 +516,22 @@ static const luaL_Reg functions[] = {
     {"packet_loss", l_loss},         {"packet_chains", l_chains},
     {"packet_fit", l_fit},           {NULL, NULL}};
 
-void open_packet(lua_State *L) {
+/* Once a state: measurements made before the module is loaded again are still measurements. */
+static void make_metatable(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&metatable_key);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_rawset(L, LUA_REGISTRYINDEX);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  if (lua_isnil(L, -1)) {
+    lua_pushlightuserdata(L, (void *)&metatable_key);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_rawset(L, LUA_REGISTRYINDEX);
+  }
+  lua_pop(L, 1);
+}
+
+void open_packet(lua_State *L) {
+  make_metatable(L);
   set_functions(L, functions);
   lua_getfield(L, -1, "grad");
   lua_pushcclosure(L, l_run, 1);

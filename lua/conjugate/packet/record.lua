@@ -45,7 +45,8 @@ end
 local function joint_record(part)
   if not part then return nil end
   local out = part.values and plain(part) or {}
-  for _, key in ipairs { "names", "verdicts", "counts", "z_B_gap", "z_c_gap", "status", "reason" } do
+  for _, key in ipairs { "names", "verdicts", "counts", "z_B_gap", "z_c_gap", "status",
+    "reason" } do
     out[key] = part[key]
   end
   out.faces = joint_record(part.faces)
