@@ -32,7 +32,8 @@ end
 local function check_evenness(e, of, tail, refuse)
   refuse(e.ess < LEAST_ESS, "%seffective sample size %.1f, below %d", of, e.ess, LEAST_ESS)
   refuse(e.largest > MOST_SHARE, "%sone sample has %.1f %% of the weight", of, 100 * e.largest)
-  refuse(tail and e.k > MOST_K, "%sthe weights' tail is heavy: Pareto k = %.2f, above %.1f", of, e.k, MOST_K)
+  refuse(tail and e.k > MOST_K, "%sthe weights' tail is heavy: Pareto k = %.2f, above %.1f", of,
+    e.k, MOST_K)
 end
 
 --- Why points of the reference tell nothing.
@@ -177,8 +178,8 @@ function M.warnings(r, part)
   return list
 end
 
---- How many points of a defensive mixture show what the tilt misses: with 2,000 a mode of rho that
--- one point in a thousand finds may lie outside all of them, and the tail of the weights look light.
+--- How many points of a defensive mixture show what the tilt misses: 2,000 may all lie outside a
+-- mode of rho that one point in a thousand finds, and their weights look even.
 M.LEAST_DEFENDED = 5000
 
 --- Why numbers of a defensive mixture want care.
