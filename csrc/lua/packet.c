@@ -465,7 +465,7 @@ static int l_chains(lua_State *L) {
  * samples, as the pilot predicts it */
 static int l_fit(lua_State *L) {
   const measurement *m = check_measurement(L, 1);
-  if (!m->sums.losses || m->sums.done < m->p.samples || strcmp(m->sums.all->set->name, "window"))
+  if (!m->sums.losses || m->sums.done < m->p.samples || strcmp(m->sums.all->set->name, "pilot"))
     raise_error(L, "packet: no pilot, or not at its end");
   const cj_reference *r = &m->p.reference;
   double *slope = push_new(L, CJ_F64, 1, &r->n)->data, evenness;

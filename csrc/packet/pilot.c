@@ -72,13 +72,17 @@ static double search(pilot *f) {
   return most;
 }
 
-/* 2 E[l grad l] / E[l^2]; the terms of a window begin with w and v l grad l. None where losses are
- * so small that their squares underflow. */
+/* 2 E[l grad l] / E[l^2]; on a box with k = h^2 - (x - m)^2 as a weight in both, where m is the
+ * middle and h half the width. None where losses are so small that their squares underflow. */
 static void mean_score(const pilot *f, const cj_moments *m) {
+  const cj_reference *r = &f->p->reference;
+  const bool box = r->kind == CJ_REFERENCE_BOX;
+  const double h2 = square((r->high - r->low) / 2);
   cj_means means;
   for (int64_t i = 0; i < m->n; i++) {
     cj_moments_means(m, i, &means);
-    const double slope = 2 * means.mean[1] / means.mean[0];
+    const double *b = means.mean;
+    const double slope = 2 * (box ? (h2 * b[2] - b[3]) / (h2 * b[0] - b[1]) : b[2] / b[0]);
     f->direction[i] = isfinite(slope) ? slope : 0;
   }
 }

@@ -31,7 +31,9 @@ local OPTIONS = {
 }
 
 local SLICES = 40 -- how often the bar moves
-local EVEN = 0.05 -- ESS/N below which "auto" turns to a defensive mixture, and then to chains
+-- ESS/N below which "auto" turns to a defensive mixture, and then to chains; and below which, as a
+-- pilot predicts it, the mixture is not worth a try.
+local EVEN, HOPE = 0.05, 0.01
 
 local function read(packet, opts)
   local o = check.options("packet", opts, OPTIONS)
@@ -187,7 +189,7 @@ end
 local function better(packet, o, model, plan, plain)
   if even(plain) then return plain end
   local fitted, best = aim(packet, o, model, plan, plain.label), plain
-  if fitted.predicted >= EVEN then
+  if fitted.predicted >= HOPE then
     local more = setmetatable({ samples = math.max(o.samples, gates.LEAST_DEFENDED) },
       { __index = o })
     best = result.over(plain, defend(packet, more, model, plan, plain.label, fitted))

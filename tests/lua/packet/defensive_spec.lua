@@ -178,6 +178,13 @@ describe("the tilt of a pilot", function()
     assert.is_true(r.ess > 0.68 * r.samples and r.z_B_gap < 4)
   end)
 
+  it("follows a loss that vanishes at both faces", function()
+    local function l(x) return (x * math.pi):sin():sum(2) * (x * 9):exp():sum(2) end
+    local r = defend(box(l, 1), 4000, { pilot = 1000 })
+    assert.is_true(r.defence.tilt:get(1) > 6)
+    assert.is_true(r.defence.even[1] < 0.3 and r.ess > 0.5 * r.samples)
+  end)
+
   it("is as even as quadrature says where the loss is no exponential", function()
     for _, k in ipairs { 10, 40 } do
       local p, tau = window(margin(k), 1, 0.1), 0.1
@@ -215,7 +222,7 @@ describe("the tilt of a pilot", function()
 
   it("comes from points that the measurement does not see", function()
     local function mean(stream)
-      local d = description("box", { 0 }, { set = "window", stream = stream, samples = 50 })
+      local d = description("box", { 0 }, { set = "pilot", stream = stream, samples = 50 })
       return (numbers(run(d, one), 1)).beta, core.packet_estimates(run(d, function(x)
         return cj.cat({ x, x * 0 }, 2)
       end), 1, false):get(1, 1)
@@ -386,7 +393,7 @@ describe("error bars of defensive mixtures", function()
     for i = 1, pixels do zeros[i] = 0 end
     local o = { loss = loss, labels = { loss == "ce" and 1 or 0 }, tau = 0.1, seed = seed,
       centre = cj.full({ pixels }, box_like and 0.5 or 0, "float64"), samples = 500,
-      set = "window", stream = 1 }
+      set = "pilot", stream = 1 }
     o.tilt = core.packet_fit(run(description(reference, zeros, o), model))
     o.samples, o.stream, o.set = 2000, nil, box_like and "plain" or "window"
     return numbers(run(description(reference, zeros, o), model), 1)
@@ -445,6 +452,19 @@ describe("the sampler auto", function()
     assert.equal(alone.values.P:get(1), r.values.P:get(1))
   end)
 
+  it("keeps it where chains are refused", function()
+    -- one pixel that a tilt follows, and six that none does
+    local p = box(function(x)
+      return ((x * math.pi):sin():log():sum(2) + x:narrow(2, 1, 1):sum(2) * 9):exp()
+    end, 7)
+    local r = p:measure { sampler = "auto", samples = 20000, faces = 0, pencils = 0, seed = 1,
+      quiet = true, mcmc = { burn = 10, keep = 4 } }
+    assert.equal("defensive", r.sampler)
+    assert.is_true(r.ess < 0.05 * r.samples and r.ess > 1.8 * r.plain.ess)
+    assert.equal("warn", r.status)
+    assert.matches("mala: ", table.concat(r.reasons, "\n"))
+  end)
+
   it("leaves it where plain sampling is good enough", function()
     local p = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
     local r = p:measure { sampler = "auto", samples = 2000, seed = 2, quiet = true }
@@ -495,7 +515,7 @@ describe("bytes of defensive mixtures", function()
       local v, e = core.packet_estimates(m, 1, false)
       local f = core.packet_estimates(m, 1, true)
       local pilot = description("box", { 2, -1 }, { loss = "ce", labels = { 1 }, samples = 200,
-        set = "window", stream = 1 })
+        set = "pilot", stream = 1 })
       local tilt, predicted = core.packet_fit(run(pilot, softmax2d, step))
       return v:bytes() .. e:bytes() .. f:bytes() .. tilt:bytes() .. ("%.17g"):format(predicted)
     end
@@ -530,7 +550,7 @@ describe("wrong defences", function()
     misuse.raises("a measurement", core.packet_fit, {})
     local plain = description("box", { 1 })
     misuse.raises("no pilot", core.packet_fit, run(plain, one))
-    local early = description("box", { 1 }, { stream = 1, set = "window" })
+    local early = description("box", { 1 }, { stream = 1, set = "pilot" })
     misuse.raises("not at its end", core.packet_fit, core.packet_new(early))
     misuse.raises("one number a pixel for tilt", core.packet_new,
       description("box", { 1, 2 }, { size = { 3 }, centre = cj.zeros({ 3 }, "float64") }))
