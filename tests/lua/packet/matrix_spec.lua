@@ -132,6 +132,22 @@ describe("the matrix form on the square", function()
     end
   end)
 
+  it("gives it at points of a defensive mixture, too", function()
+    local given = square(1):measure { samples = 4000, faces = 1000, seed = 7, quiet = true,
+      sampler = "defensive", directions = directions.pixels({ 2 }, { 1, 2 }) }
+    assert.equal("defensive", given.sampler)
+    for i = 1, 2 do
+      for _, name in ipairs { "B_face", "c_face", "slack" } do
+        assert.near(given.faces.values[name]:get(i), given.directions.faces.values[name]:get(i),
+          1e-11)
+        assert.near(given.faces.errors[name]:get(i), given.directions.faces.errors[name]:get(i),
+          1e-11)
+      end
+      assert.near(given.faces.values.B_face:get(i), given.matrix.faces.values.B:get(i, i), 1e-11)
+      assert.near(given.values.P:get(i), given.matrix.values.P:get(i), 1e-12)
+    end
+  end)
+
   it("turns with the directions", function()
     local turned = square(0):measure { samples = 100000, faces = 20000, seed = 6, quiet = true,
       directions = directions.unit { cj.tensor { 3, 4 }, cj.tensor { -4, 3 } } }
@@ -247,7 +263,7 @@ describe("error bars along directions", function()
   end
 
   it("cover the truth as often as they say", function()
-    local all, hits = 400, {}
+    local all, hits = 200, {}
     local sigma, g, b = turned(SIGMA), turned(G), turned(B)
     local d = directions.unit { cj.tensor { 3, 4 }, cj.tensor { -4, 3 } }
     -- 95 % of a normal variable, and of Student's t where errors are of 32 batches
