@@ -133,6 +133,14 @@ describe("conjugate", function()
   end)
 end)
 
+describe("selftest", function()
+  it("samples nothing but the laboratory of packets", function()
+    local code, text = run("selftest", "--sampled")
+    assert.is_true(code ~= 0)
+    assert.is_truthy(text:find("--sampled goes with --packets", 1, true))
+  end)
+end)
+
 describe("doctor", function()
   it("refuses the serial OpenBLAS", function()
     local judge = require("conjugate.cli.doctor").judge_blas
