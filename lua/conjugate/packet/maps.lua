@@ -117,7 +117,8 @@ function M.rows(results, entry)
   local rows, name, shape = {}, entry[1], results[1].shape
   for channel = 1, is_picture(shape) and shape[1] or 0 do
     local images = images_of(results, name, channel)
-    local title = shape[1] == 1 and entry[2] or entry[2] .. "\n" .. colours[channel]
+    local title = entry[2]
+    if shape[1] == 3 then title = title:gsub("\n", " ") .. "\n" .. colours[channel] end
     if images then
       local low, high = ends_of(name, images)
       rows[#rows + 1] = {

@@ -15,7 +15,7 @@ local M = {}
 
 local element = markup.element
 local POINTS = 60 -- of a curve over the pixels
-local WIDTH, MOST_ZOOM = 900, 5 -- of the maps of a row, in pixels of the screen
+local ROW, MAP = 900, 140 -- most pixels of the screen for the maps of a row, and for one of them
 local PLAIN = 1.959964 -- standard errors of a 95 % interval
 
 -- --- words --------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ end
 
 -- Enlargement with which the maps of all labels stand beside each other.
 local function zoom_of(group)
-  return math.max(1, math.min(MOST_ZOOM, math.floor(WIDTH / (#group * group[1].shape[3]))))
+  return math.max(1, math.floor(math.min(MAP, ROW / #group) / group[1].shape[3]))
 end
 
 local function map_section(group)
