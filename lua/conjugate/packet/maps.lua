@@ -70,7 +70,7 @@ M.drawn = {
   { "P", "product\nP", "sigma_x sigma_p" },
   { "bound", "bound", "|1 - B| / 2" },
   { "tightness", "bound\n/ P", "tightness: bound / product" },
-  { "slack_z", "slack\nin SE", "product minus bound, in standard errors" },
+  { "slack_z", "slack\n/ SE", "product minus bound, in standard errors" },
   { "naive", "against\n1/2", "red: the product is above 1/2, blue: below, white: undecided" },
 }
 
