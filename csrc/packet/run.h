@@ -46,6 +46,9 @@ typedef struct cj_packet_sums {
   int64_t forwards, backwards;
 } cj_packet_sums;
 
+/* Is the slope of log nu wanted? A pilot does without. */
+bool cj_packet_scored(const cj_packet *p);
+
 /* set: the term set of `all`. CJ_EMEM. */
 cj_status cj_packet_sums_open(cj_packet_sums *s, const cj_packet *p, const cj_term_set *set);
 void cj_packet_sums_drop(cj_packet_sums *s, const cj_packet *p);
