@@ -1,5 +1,5 @@
--- 95 % intervals cover the truth in 92 to 98 % of 400 repetitions of 2,000 samples, for every number
--- a result reports.
+-- In 400 repetitions with 2,000 samples, 95 % intervals cover the truth in 92 to 98 %, for every
+-- number a result reports.
 local cj = require "conjugate"
 local core = require "conjugate.core"
 
