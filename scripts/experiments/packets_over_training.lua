@@ -13,7 +13,7 @@
 -- Options: --models convnet,resnet  --data mnist  --seeds 3  --epochs 0,1,2,5,10,20
 -- --samples 20000 (each packet)  --faces 64 (samples that ask for the faces of the box)
 -- --centres 1000 (training images of the data packet)  --tau 0.1
--- --points 1000 (of a line)  --limit (first test images)  --train_limit. A run that was stopped goes
+-- --points 4000 (of a line)  --limit (first test images)  --train_limit. A run that was stopped goes
 -- on where it was.
 local cj = require "conjugate"
 local curves = require "conjugate.packet.curves"
@@ -111,28 +111,16 @@ local function how(seed)
   }
 end
 
--- A packet on the line from an image of each label to one of the next, as records with totals of
--- their one direction.
+-- A packet on the line from an image of each label to one of the next.
 local function measure_lines(net, description)
   local records = {}
   for label = 0, train.classes - 1 do
-    local r = cj.packet {
+    records[label + 1] = cj.packet {
       model = net, label = label, loss = description.loss,
       reference = cj.packet.slices.line {
         from = first_image(label), to = first_image((label + 1) % train.classes),
       },
-    }:measure { points = option("points", 1000), tolerance = 1e-3, quiet = opts.quiet }
-    local e, totals = r.errors, {}
-    for _, name in ipairs { "sigma_x", "sigma_p", "P", "bound" } do
-      totals[name] = { r[name], e[name] }
-    end
-    totals.loss_part = { r.g ^ 2, 2 * r.g * e.g }
-    totals.rms_gradient = { r.g * math.sqrt(r.beta), e.g * math.sqrt(r.beta) }
-    records[label + 1] = {
-      label = label, loss = description.loss, reference = "line", status = r.status,
-      reasons = r.reasons, beta = r.beta, beta_error = e.beta, B = r.B_face, verdicts = r.verdicts,
-      points = r.points, totals = totals,
-    }
+    }:measure { points = option("points", 4000), quiet = opts.quiet }:record()
   end
   return records
 end
@@ -219,7 +207,7 @@ for _, model in ipairs(models) do
     local rows = with_model(trend.epochs(records, key), model)
     lines[#lines + 1] = ("## %s, %s\n"):format(model, key:gsub("_", ", "))
     lines[#lines + 1] = ("%d %s each.\n"):format(records[1].packets[key][1].samples
-      or option("points", 1000), key:find "^line" and "points" or "samples")
+      or option("points", 4000), key:find "^line" and "points" or "samples")
     lines[#lines + 1] = trend.markdown(records, key)
     chart(model, key, rows)
     append(result.epochs, rows)
