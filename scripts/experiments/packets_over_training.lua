@@ -13,8 +13,8 @@
 -- Options: --models convnet,resnet  --data mnist  --seeds 3  --epochs 0,1,2,5,10,20
 -- --samples 20000 (each packet)  --faces 64 (samples that ask for the faces of the box)
 -- --centres 1000 (training images of the data packet)  --tau 0.1
--- --points 4000 (of a line)  --limit (first test images)  --train_limit. A run that was stopped goes
--- on where it was.
+-- --points 4000 (of a line)  --limit (first test images)  --train_limit
+-- A run that was stopped goes on where it was.
 local cj = require "conjugate"
 local curves = require "conjugate.packet.curves"
 local files = require "conjugate.run.files"
