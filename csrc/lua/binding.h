@@ -134,6 +134,8 @@ void open_io(lua_State *L);
 void open_attacks(lua_State *L);
 void open_attack_parts(lua_State *L);
 void open_packet(lua_State *L);
+void open_packet_run(lua_State *L);
+void open_packet_results(lua_State *L);
 void open_packet_matrix(lua_State *L);
 void open_pencil(lua_State *L);
 void open_plan(lua_State *L);

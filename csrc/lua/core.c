@@ -111,6 +111,8 @@ int luaopen_conjugate_core(lua_State *L) {
   open_io(L);
   open_attacks(L);
   open_packet(L);
+  open_packet_run(L);
+  open_packet_results(L);
   open_packet_matrix(L);
   open_pencil(L);
   open_plan(L);
