@@ -51,6 +51,8 @@ function M.define(parser)
     :argname "<n>":convert(cli.integer(0))
   parser:option("--sampler", "plain, defensive, mcmc, or auto: the first that is even enough.")
     :choices { "plain", "defensive", "mcmc", "auto" }:default "plain"
+  parser:option("--field", "A conjugate measured beside the pixels: its spread, and its "
+    .. "covariance with each of them; see conjugate list conjugates."):argname "<name>"
 end
 
 -- --- what is measured ---------------------------------------------------------------------------
@@ -165,7 +167,7 @@ local function packet_of(options, subject)
   local labels, message = labels_of(options, subject.set.classes)
   if not labels then return nil, message end
   local o = { model = subject.net, labels = labels, loss = options.loss, clip = options.clip,
-    reference = options.reference, epoch = subject.epoch }
+    reference = options.reference, epoch = subject.epoch, field = options.field }
   message = references[options.reference](o, options, subject.set)
   if message then return nil, message end
   return require("conjugate").packet(o)

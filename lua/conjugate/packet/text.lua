@@ -18,7 +18,7 @@ local function spread(v)
 end
 
 local shown = { "sigma_x", "g", "c", "sigma_p", "B", "B_face", "bound", "P", "U", "slack",
-  "tightness" }
+  "tightness", "field_sd", "field_cov", "field_corr", "field_bound" }
 
 -- How the points were drawn, and how good they are.
 local function origin(r)
@@ -63,14 +63,14 @@ function M.of(self)
   }
   for _, reason in ipairs(self.reasons) do lines[#lines + 1] = self.status .. ": " .. reason end
   if self.status == "unreliable" then return table.concat(lines, "\n") end
-  lines[#lines + 1] = ("%-10s %13s %13s %13s %13s"):format("", "least", "median", "most",
+  lines[#lines + 1] = ("%-11s %13s %13s %13s %13s"):format("", "least", "median", "most",
     "median error")
   for _, name in ipairs(shown) do
     local part = name == "B_face" and (self.faces or self.pencils) or self
     if part.values[name] then
       local low, middle, high = spread(part.values[name])
       local _, error_ = spread(part.errors[name])
-      lines[#lines + 1] = ("%-10s %13.6g %13.6g %13.6g %13.2g"):format(name, low, middle, high,
+      lines[#lines + 1] = ("%-11s %13.6g %13.6g %13.6g %13.2g"):format(name, low, middle, high,
         error_)
     end
   end
