@@ -162,9 +162,12 @@ end
 
 -- --- pictures -----------------------------------------------------------------------------------
 
+-- P would hide sigma_p, since sigma_x hardly moves.
+local drawn = { "sigma_x", "sigma_p", "bound", "rms_gradient" }
+
 local function chart(model, key, rows)
   local name = ("%s/%s-%s"):format(out, model, key)
-  return figure.save(name, curves.of_rows(rows, curves.drawn, {
+  return figure.save(name, curves.of_rows(rows, drawn, {
     title = ("%s, %s"):format(model, key:gsub("_", ", ")), shares = { "ta", "ra" },
   }))
 end
