@@ -41,7 +41,8 @@ end
 -- @treturn {string,...} reasons; none where the numbers may be given
 function M.refusals(r)
   local list, refuse = reasons()
-  refuse(r.beta <= 0 or r.beta ~= r.beta, "the loss is zero at every sample")
+  refuse(r.beta <= 0 or r.beta ~= r.beta, "the square of the loss is zero at every sample: the "
+    .. "loss is, or is too small for it")
   check_evenness(r, "", true, refuse)
   return list
 end
