@@ -13,6 +13,7 @@ local EVEN = 0.5
 local LITTLE, NOTHING = 0.1, 1e-15
 -- Of pencils. COARSE: share of P, where it is not next to nothing, from which an error of
 -- quadrature is worth a word.
+local FEW_FACES = 30 -- of even weight
 local LEAST_PENCILS, FEW_PENCILS, COARSE, LEAST_PRODUCT = 10, 30, 1e-3, 1e-9
 -- Relative error of g that 10 pencils would leave if they alone carried it.
 local UNSURE = 0.5 / math.sqrt(10)
@@ -94,8 +95,8 @@ local function worst_z(part, name)
 end
 
 -- Boundary and volume that differ; sets z_B_gap and z_c_gap of the part.
-local function compare(r, part, of, warn)
-  local limit = verdict.quantile(#part.verdicts, r.chains and FREEDOM)
+local function compare(part, of, warn)
+  local limit = verdict.quantile(#part.verdicts, part.freedom)
   for _, name in ipairs { "B_gap", "c_gap" } do
     local worst = worst_z(part, name)
     warn(worst and worst > limit,
@@ -105,15 +106,38 @@ local function compare(r, part, of, warn)
   end
 end
 
+-- How many samples of even weight the faces are worth.
+local function faces_worth(r)
+  return r.options.faces * r.ess / r.samples
+end
+
+--- Degrees of freedom of the errors of a part: those of chains come from groups of chains, those of
+-- faces from the samples that asked for them.
+-- @tparam table r result with `samples` and `ess`
+-- @tparam boolean faces whether the part is of faces
+-- @treturn number|nil nil where they are many
+function M.freedom(r, faces)
+  if r.chains then return FREEDOM end
+  return faces and math.max(faces_worth(r) - 1, 1) or nil
+end
+
+-- Few faces: their errors have no known law, so they call nothing violated.
+local function check_faces(r, warn)
+  local worth = faces_worth(r)
+  if worth >= FEW_FACES then return end
+  warn(true, "faces of %d samples, worth %.0f even ones, below %d", r.options.faces, worth,
+    FEW_FACES)
+  verdict.withdraw(r.faces)
+end
+
 --- Warnings of boundary and volume that differ. Sets `z_B_gap` and `z_c_gap` of the part, the
 -- largest differences in standard errors.
--- @tparam table r the result: errors of chains have few degrees of freedom
 -- @tparam table part with verdicts
 -- @tparam string of what stands before each warning
 -- @treturn {string,...}
-function M.differences(r, part, of)
+function M.differences(part, of)
   local list, warn = reasons()
-  compare(r, part, of, warn)
+  compare(part, of, warn)
   return list
 end
 
@@ -151,11 +175,10 @@ local function count_unsure(part)
   return unsure
 end
 
-local function compare_pencils(r, warn)
-  local part = r.pencils
+local function compare_pencils(part, warn)
   local unsure = count_unsure(part)
   local coarse, all = count_coarse(part)
-  compare(r, part, "pencils: ", warn)
+  compare(part, "pencils: ", warn)
   warn(part.ess < FEW_PENCILS, "pencils: effective number %.1f", part.ess)
   warn(unsure > 0, "pencils: few carry g at %d of %d pixels", unsure, all)
   warn(part.unresolved > 0, "pencils: no numbers for %d of %d pixels, whose loss %d nodes do not "
@@ -173,8 +196,9 @@ end
 function M.warnings(r, part)
   local list, warn = reasons()
   warn(r.ess < FEW_ESS, "effective sample size %.0f", r.ess)
-  if part ~= r.pencils then compare(r, part, "", warn) end
-  if r.pencils then compare_pencils(r, warn) end
+  if part ~= r.pencils then compare(part, "", warn) end
+  if part == r.faces then check_faces(r, warn) end
+  if r.pencils then compare_pencils(r.pencils, warn) end
   r.z_B_gap, r.z_c_gap = part.z_B_gap, part.z_c_gap
   return list
 end

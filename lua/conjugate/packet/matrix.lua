@@ -87,9 +87,10 @@ end
 local function judge(r, part)
   local judged = part.faces or part
   if not judged.values.B_face then return end
+  judged.freedom = gates.freedom(r, part.faces ~= nil)
   verdict.judge(judged)
   part.verdicts, part.counts = judged.verdicts, judged.counts
-  for _, reason in ipairs(gates.differences(r, judged, "directions: ")) do
+  for _, reason in ipairs(gates.differences(judged, "directions: ")) do
     r.reasons[#r.reasons + 1] = reason
   end
   part.z_B_gap, part.z_c_gap = judged.z_B_gap, judged.z_c_gap

@@ -89,6 +89,7 @@ local function fill(r, m, place, face_pixels)
   r.values, r.errors, r.totals = all.values, all.errors, core.packet_totals(m, place)
   r.pencils, r.reasons = gates.admit(pencils.part(m, r.options, place, columns))
   if r.pencils then
+    r.pencils.freedom = gates.freedom(r, false)
     verdict.judge(r.pencils)
     verdict.doubt(r.pencils)
     judged = r.pencils
@@ -99,6 +100,7 @@ local function fill(r, m, place, face_pixels)
     judged = r.faces
   end
   if judged.values.B_face then
+    judged.freedom = gates.freedom(r, judged == r.faces)
     if judged ~= r.pencils then verdict.judge(judged) end
     r.verdicts, r.counts = judged.verdicts, judged.counts
     append(r.reasons, gates.warnings(r, judged))

@@ -1,8 +1,9 @@
 --- Whether the uncertainty relation holds, pixel by pixel, with errors taken into account.
 --
 -- A verdict is "holds" when slack = P - bound is above -q standard errors, q the normal quantile
--- for all pixels together (Bonferroni, 5 %), "violated" below, and "undecided" when the error is no
--- number, or when chains have too few samples that carry g to trust its error.
+-- for all pixels together (Bonferroni, 5 %; Student's where errors have few degrees of freedom),
+-- "violated" below, and "undecided" when the error is no number, or when too few samples or faces
+-- stand behind it to be trusted.
 -- @module conjugate.packet.verdict
 local M = {}
 
@@ -46,10 +47,11 @@ function M.quantile(count, freedom)
 end
 
 --- Judges the pixels of a part of a result.
--- @tparam table part with `values.slack` and `errors.slack`; gets `verdicts` and `counts`
+-- @tparam table part with `values.slack`, `errors.slack` and, where it is small, `freedom`, degrees
+--   of freedom of the errors; gets `verdicts` and `counts`
 function M.judge(part)
   local slack, errors = part.values.slack:table(), part.errors.slack:table()
-  local q, verdicts = M.quantile(#slack), {}
+  local q, verdicts = M.quantile(#slack, part.freedom), {}
   part.counts = { holds = 0, violated = 0, undecided = 0 }
   for i, s in ipairs(slack) do
     local known = s == s and errors[i] == errors[i]
@@ -72,15 +74,21 @@ function M.rough(part)
   return rough, #values
 end
 
---- Where few samples carry g at some pixels, no pixel's error is good enough to call the inequality
--- violated.
--- @tparam table part of a result of chains; its verdicts and counts, if any, change
-function M.doubt(part)
-  if not part.verdicts or M.rough(part) == 0 then return end
+--- Calls what was violated undecided: the errors are not good enough.
+-- @tparam table part its verdicts and counts, if any, change
+function M.withdraw(part)
+  if not part.verdicts then return end
   for i, verdict in ipairs(part.verdicts) do
     if verdict == "violated" then part.verdicts[i] = "undecided" end
   end
   part.counts.undecided, part.counts.violated = part.counts.undecided + part.counts.violated, 0
+end
+
+--- Where few samples carry g at some pixels, no pixel's error is good enough to call the inequality
+-- violated.
+-- @tparam table part of a result of chains; its verdicts and counts, if any, change
+function M.doubt(part)
+  if part.verdicts and M.rough(part) > 0 then M.withdraw(part) end
 end
 
 return M

@@ -3,34 +3,16 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local misuse = require "support.misuse"
+local packets = require "support.packets"
 local starve = require "support.starve"
 
--- value +- error holds the truth within four standard errors
-local function holds(truth, value, err, what)
-  if math.abs(value - truth) > 4 * err + 1e-12 then
-    error(("%s: measured %.8g +- %.2g, truth %.8g"):format(what, value, err, truth), 2)
-  end
-end
-
-local function check_truth(r, truth)
-  assert.is_not.equal("unreliable", r.status, table.concat(r.reasons, "; "))
-  for name, list in pairs(truth) do
-    for i, value in ipairs(list) do
-      holds(value, r.values[name]:get(i), r.errors[name]:get(i), name .. " " .. i)
-    end
-  end
-end
+local holds, check_truth, softmax2d = packets.holds, packets.check_truth, packets.softmax2d
 
 -- The sum of f over a standard normal, by the trapezoidal rule.
 local function normal_mean(f)
   local sum, step = 0, 1e-3
   for t = -12, 12, step do sum = sum + f(t) * math.exp(-t * t / 2) end
   return sum * step / math.sqrt(2 * math.pi)
-end
-
-local function softmax2d(x)
-  return cj.linear(x, cj.tensor({ { 4, 0 }, { -2, 3 }, { -2, -3 } }, "float64"),
-    cj.tensor({ -2, 1, 1 }, "float64"))
 end
 
 local function box(f, m)

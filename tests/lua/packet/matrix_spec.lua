@@ -2,26 +2,15 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local misuse = require "support.misuse"
+local packets = require "support.packets"
 local starve = require "support.starve"
+
+local holds, softmax2d = packets.holds, packets.softmax2d
 
 local directions = cj.packet.directions
 
-local function softmax2d()
-  local w = cj.tensor({ { 4, 0 }, { -2, 3 }, { -2, -3 } }, "float64")
-  local b = cj.tensor({ -2, 1, 1 }, "float64")
-  return function(x) return cj.linear(x, w, b) end
-end
-
 local function square(label)
-  return cj.packet { model = softmax2d(), label = label, shape = { 2 }, dtype = "float64" }
-end
-
--- value +- error holds the truth within four standard errors
-local function holds(truth, value, err, what)
-  assert.is_true(err == err and err < 1 / 0, what)
-  if math.abs(value - truth) > 4 * err + 1e-9 or value ~= value then
-    error(("%s: measured %.8g +- %.2g, truth %.8g"):format(what, value, err, truth), 2)
-  end
+  return cj.packet { model = softmax2d, label = label, shape = { 2 }, dtype = "float64" }
 end
 
 local function at(part, name, ...)
@@ -410,7 +399,7 @@ describe("results along directions", function()
     local function estimates(step)
       local m, done, out = core.packet_new(p), 0, {}
       core.packet_directions_new(m, vectors, true)
-      while done < 900 do done = core.packet_run(m, softmax2d(), nil, nil, step) end
+      while done < 900 do done = core.packet_run(m, softmax2d, nil, nil, step) end
       for _, faces in ipairs { false, true } do
         local v, e = core.packet_directions(m, 1, faces)
         local x = core.packet_matrix(m, 1, faces)
@@ -449,7 +438,7 @@ describe("results along directions", function()
     end, 600)
     local m = core.packet_new(p)
     core.packet_directions_new(m, vectors, true)
-    core.packet_run(m, softmax2d(), nil, nil, 64)
+    core.packet_run(m, softmax2d, nil, nil, 64)
     starve.every_allocation(function()
       core.packet_directions(m, 1, true)
       core.packet_matrix(m, 1, true)

@@ -2,22 +2,10 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local misuse = require "support.misuse"
+local packets = require "support.packets"
 local starve = require "support.starve"
 
-local function holds(truth, value, err, what)
-  if math.abs(value - truth) > 4 * err then
-    error(("%s: measured %.8g +- %.2g, truth %.8g"):format(what, value, err, truth), 2)
-  end
-end
-
-local function check_truth(r, truth)
-  assert.is_not.equal("unreliable", r.status, table.concat(r.reasons, "; "))
-  for name, list in pairs(truth) do
-    for i, value in ipairs(list) do
-      holds(value, r.values[name]:get(i), r.errors[name]:get(i), name .. " " .. i)
-    end
-  end
-end
+local holds, check_truth, softmax2d = packets.holds, packets.check_truth, packets.softmax2d
 
 -- Standard errors that say nothing hold every truth.
 local function check_errors(r, most)
@@ -26,11 +14,6 @@ end
 
 local function sine(x)
   return (x * math.pi):sin():log():sum(2):exp()
-end
-
-local function softmax2d(x)
-  return cj.linear(x, cj.tensor({ { 4, 0 }, { -2, 3 }, { -2, -3 } }, "float64"),
-    cj.tensor({ -2, 1, 1 }, "float64"))
 end
 
 local function window(f, m, tau)

@@ -2,35 +2,16 @@
 local cj = require "conjugate"
 local core = require "conjugate.core"
 local misuse = require "support.misuse"
+local packets = require "support.packets"
 
-local function softmax2d()
-  local w = cj.tensor({ { 4, 0 }, { -2, 3 }, { -2, -3 } }, "float64")
-  local b = cj.tensor({ -2, 1, 1 }, "float64")
-  return function(x) return cj.linear(x, w, b) end
-end
-
--- value +- error holds the truth within four standard errors
-local function holds(truth, value, err, what)
-  if math.abs(value - truth) > 4 * err + 1e-12 then
-    error(("%s: measured %.8g +- %.2g, truth %.8g"):format(what or "value", value, err, truth), 2)
-  end
-end
+local holds, check_truth, softmax2d = packets.holds, packets.check_truth, packets.softmax2d
 
 local function at(r, name, i)
   return r.values[name]:get(i), r.errors[name]:get(i)
 end
 
-local function check_truth(r, truth)
-  for name, list in pairs(truth) do
-    for i, value in ipairs(list) do
-      local v, e = at(r, name, i)
-      holds(value, v, e, name .. " " .. i)
-    end
-  end
-end
-
 describe("packets in two dimensions", function()
-  local model = softmax2d()
+  local model = softmax2d
   -- { loss, label, beta, ESS/N, { quantity = { pixel 1, pixel 2 } } }
   local cases = {
     { "ce", 0, 6.3142483281, .4304, {
@@ -207,7 +188,7 @@ describe("a field beside the pixels", function()
   it("has the covariance of the score, and its inequality holds", function()
     -- the gradient as a field: a = dl / l, so that l a = g; Cov(x, a) = (B - 1) / 2
     local p = cj.packet {
-      model = softmax2d(), label = 0, shape = { 2 }, dtype = "float64",
+      model = softmax2d, label = 0, shape = { 2 }, dtype = "float64",
       field = function(_, _, g) return g end,
     }
     local r = p:measure { samples = 20000, seed = 1, quiet = true }
@@ -223,7 +204,7 @@ describe("a field beside the pixels", function()
 
   it("may be a conjugate by name", function()
     local r = cj.packet {
-      model = softmax2d(), label = 0, shape = { 2 }, dtype = "float64", field = "sign",
+      model = softmax2d, label = 0, shape = { 2 }, dtype = "float64", field = "sign",
     }:measure { samples = 500, seed = 1, quiet = true }
     assert.is_true(r.values.field_sd:get(1) >= 0)
   end)
@@ -267,7 +248,7 @@ describe("bytes of packets", function()
       centre = cj.full({ 2 }, 0.5, "float64"), face_pixels = { 2 }, face_samples = 100 }
     local function estimates(step)
       local m, done = core.packet_new(p), 0
-      while done < 900 do done = core.packet_run(m, softmax2d(), nil, nil, step) end
+      while done < 900 do done = core.packet_run(m, softmax2d, nil, nil, step) end
       local v, e = core.packet_estimates(m, 1, false)
       local f = core.packet_estimates(m, 1, true)
       return v:bytes() .. e:bytes() .. f:bytes()
@@ -281,7 +262,7 @@ describe("wrong packets", function()
   local function make(o)
     return function() return cj.packet(o) end
   end
-  local f = softmax2d()
+  local f = softmax2d
   local cases = {
     { "packet: expected a label for label, got nil", { model = f, shape = { 2 } } },
     { 'for loss, got the text "hinge"', { model = f, label = 0, loss = "hinge", shape = { 2 } } },

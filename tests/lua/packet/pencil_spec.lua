@@ -1,25 +1,8 @@
 -- Pencils: quadrature along pixels against closed forms, their errors and verdicts.
 local cj = require "conjugate"
+local packets = require "support.packets"
 
-local function holds(truth, value, err, what)
-  local off = math.abs(value - truth)
-  if off ~= off or off > 4 * err + 1e-12 then
-    error(("%s: measured %.10g +- %.2g, truth %.10g"):format(what, value, err, truth), 2)
-  end
-end
-
-local function check_truth(part, truth)
-  for name, list in pairs(truth) do
-    for k, value in ipairs(list) do
-      holds(value, part.values[name]:get(k), part.errors[name]:get(k), name .. " " .. k)
-    end
-  end
-end
-
-local function softmax2d(x)
-  return cj.linear(x, cj.tensor({ { 4, 0 }, { -2, 3 }, { -2, -3 } }, "float64"),
-    cj.tensor({ -2, 1, 1 }, "float64"))
-end
+local holds, check_truth, softmax2d = packets.holds, packets.check_truth, packets.softmax2d
 
 local square = cj.packet { model = softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
 local square_truth = {

@@ -1,5 +1,7 @@
 -- What cannot be known from the samples is refused or switched, never reported wrong.
 local cj = require "conjugate"
+local packets = require "support.packets"
+local verdict = require "conjugate.packet.verdict"
 
 local nn = cj.nn
 local quadrature = cj.packet.quadrature
@@ -170,4 +172,35 @@ describe("a window at a confidently classified digit", function()
       assert.is_true(found.compared >= 6)
     end)
   end
+end)
+
+describe("few faces", function()
+  local p = cj.packet { model = packets.softmax2d, label = 0, shape = { 2 }, dtype = "float64" }
+  local function measure(faces)
+    return p:measure { samples = 2000, faces = faces, seed = 3, quiet = true }
+  end
+
+  it("are said to be few, and call nothing violated", function()
+    local r = measure(16)
+    assert.equal("warn", r.status)
+    assert.matches("faces of 16 samples, worth %d+ even ones, below 30",
+      table.concat(r.reasons, "; "))
+    assert.is_true(r.faces.freedom < 15)
+    local part = { values = { slack = cj.tensor({ -1, 1 }, "float64") },
+      errors = { slack = cj.tensor({ 0.01, 0.01 }, "float64") }, freedom = 4 }
+    verdict.judge(part)
+    assert.same({ "violated", "holds" }, part.verdicts)
+    verdict.withdraw(part)
+    assert.same({ "undecided", "holds" }, part.verdicts)
+    assert.same({ holds = 1, violated = 0, undecided = 1 }, part.counts)
+  end)
+
+  it("are judged by Student's t", function()
+    assert.near(4.0, verdict.quantile(784), 0.01)
+    assert.near(5.4767, verdict.quantile(784, 15), 0.1) -- of t with 15 degrees at 0.05 / 784
+    assert.near(4.2848, verdict.quantile(784, 63), 0.01)
+    local many = measure(500)
+    assert.is_nil(table.concat(many.reasons):find("even ones", 1, true))
+    assert.is_true(many.faces.freedom > 30)
+  end)
 end)
