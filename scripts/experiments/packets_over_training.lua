@@ -167,9 +167,11 @@ local drawn = { "sigma_x", "sigma_p", "bound", "rms_gradient" }
 
 local function chart(model, key, rows)
   local name = ("%s/%s-%s"):format(out, model, key)
-  return figure.save(name, curves.of_rows(rows, drawn, {
+  local description = curves.of_rows(rows, drawn, {
     title = ("%s, %s"):format(model, key:gsub("_", ", ")), shares = { "ta", "ra" },
-  }))
+  })
+  description.key = "outside right top" -- curves fill the frame
+  return figure.save(name, description)
 end
 
 -- --- the run ------------------------------------------------------------------------------------
