@@ -11,6 +11,15 @@ local few = {
   2.306004135, 2.262157163,
 }
 
+--- The quantile of Student's t whose tail is that of a normal quantile.
+-- @tparam number z normal quantile
+-- @tparam number degrees of freedom, > 0; below some 10 the result is rough
+-- @treturn number beyond z
+function M.from_normal(z, degrees)
+  return z + (z ^ 3 + z) / (4 * degrees) + (5 * z ^ 5 + 16 * z ^ 3 + 3 * z) / (96 * degrees ^ 2)
+    + (3 * z ^ 7 + 19 * z ^ 5 + 17 * z ^ 3 - 15 * z) / (384 * degrees ^ 3)
+end
+
 --- The quantile 0.975 of Student's t: 95 % of the values are between minus it and it.
 -- @tparam integer degrees of freedom, >= 1
 -- @treturn number to four digits
@@ -19,10 +28,7 @@ function M.quantile(degrees)
   if degrees < 1 or degrees ~= degrees then
     error(("student: expected at least one degree of freedom, got %s"):format(tostring(degrees)), 2)
   end
-  if few[degrees] then return few[degrees] end
-  local z = Z95
-  return z + (z ^ 3 + z) / (4 * degrees) + (5 * z ^ 5 + 16 * z ^ 3 + 3 * z) / (96 * degrees ^ 2)
-    + (3 * z ^ 7 + 19 * z ^ 5 + 17 * z ^ 3 - 15 * z) / (384 * degrees ^ 3)
+  return few[degrees] or M.from_normal(Z95, degrees)
 end
 
 --- The mean of independent runs, and half of the interval that holds the true mean with 95 %.

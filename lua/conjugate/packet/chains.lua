@@ -18,7 +18,7 @@
 -- @source Roberts & Tweedie, Bernoulli 1996 (MALA); Neal, Handbook of MCMC 2011 (HMC)
 local check = require "conjugate.check"
 local core = require "conjugate.core"
-local progress = require "conjugate.run.progress"
+local fill = require "conjugate.packet.fill"
 
 local M = {}
 
@@ -34,7 +34,7 @@ local OPTIONS = {
 
 -- Losses that may cross zero, and the share of samples that defends them.
 local VANISHING = { value = 0.1, mse = 0.1 }
-local LEAST_BURN, SLICES = 300, 40 -- how often the bar moves
+local LEAST_BURN = 300
 
 --- Reads the options of chains.
 -- @tparam table|nil given see above
@@ -69,16 +69,8 @@ end
 -- @treturn integer samples that went forward
 -- @treturn integer and backward
 function M.run(m, set, model, plan, field, quiet)
-  local total = set.burn + set.keep
-  local bar = progress.new { label = set.method, total = total, unit = "steps", quiet = quiet }
-  local done, forwards, backwards = 0, 0, 0
-  local slice = math.max(math.ceil(total / SLICES), 4)
-  while done < total do
-    done, forwards, backwards = core.packet_run(m, model, plan, field, slice)
-    bar:update(done)
-  end
-  bar:finish()
-  return forwards, backwards
+  return fill({ label = set.method, total = set.burn + set.keep, unit = "steps", least = 4,
+    quiet = quiet }, function(count) return core.packet_run(m, model, plan, field, count) end)
 end
 
 local function most(t)

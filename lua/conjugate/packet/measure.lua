@@ -5,13 +5,13 @@ local chains = require "conjugate.packet.chains"
 local check = require "conjugate.check"
 local core = require "conjugate.core"
 local defence = require "conjugate.packet.defence"
+local fill = require "conjugate.packet.fill"
 local gates = require "conjugate.packet.gates"
 local matrix = require "conjugate.packet.matrix"
 local mode = require "conjugate.nn.mode"
 local ops = require "conjugate.ops"
 local pencils = require "conjugate.packet.pencils"
 local plans = require "conjugate.plan"
-local progress = require "conjugate.run.progress"
 local result = require "conjugate.packet.result"
 
 local OPTIONS = {
@@ -30,7 +30,6 @@ local OPTIONS = {
   quiet = { "boolean" },
 }
 
-local SLICES = 40 -- how often the bar moves
 -- ESS/N below which "auto" turns to a defensive mixture, and then to chains; and below which, as a
 -- pilot predicts it, the mixture is not worth a try.
 local EVEN, HOPE = 0.05, 0.01
@@ -112,16 +111,9 @@ local function field_function(packet)
 end
 
 -- Runs a measurement of points to its end.
-local function fill(m, o, label, samples, model, plan, field)
-  local bar = progress.new { label = label, total = samples, unit = "samples", quiet = o.quiet }
-  local done, forwards, backwards = 0, 0, 0
-  local slice = math.max(math.ceil(samples / SLICES), 64)
-  while done < samples do
-    done, forwards, backwards = core.packet_run(m, model, plan, field, slice)
-    bar:update(done)
-  end
-  bar:finish()
-  return forwards, backwards
+local function fill_points(m, o, label, samples, model, plan, field)
+  return fill({ label = label, total = samples, unit = "samples", least = 64, quiet = o.quiet },
+    function(count) return core.packet_run(m, model, plan, field, count) end)
 end
 
 local function work(started, forwards, backwards)
@@ -132,7 +124,8 @@ end
 local function run(m, packet, o, model, plan)
   pencils.open(m, packet, o)
   matrix.open(m, o)
-  local forwards, backwards = fill(m, o, "packet", o.samples, model, plan, field_function(packet))
+  local forwards, backwards = fill_points(m, o, "packet", o.samples, model, plan,
+    field_function(packet))
   if (o.pencils or 0) > 0 then return pencils.run(m, o, model, plan) end
   return forwards, backwards
 end
@@ -166,7 +159,7 @@ local function aim(packet, o, model, plan, label)
     local d = description(packet, o)
     d.labels = { label }
     return d
-  end, function(m, samples) return fill(m, o, "pilot", samples, model, plan) end)
+  end, function(m, samples) return fill_points(m, o, "pilot", samples, model, plan) end)
   fitted.seconds = core.clock() - started
   return fitted
 end

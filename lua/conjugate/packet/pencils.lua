@@ -23,14 +23,14 @@
 -- @source Gelfand & Smith, JASA 1990 (Rao-Blackwell: expectations given all other pixels)
 local check = require "conjugate.check"
 local core = require "conjugate.core"
-local progress = require "conjugate.run.progress"
+local fill = require "conjugate.packet.fill"
 
 local M = {}
 
 -- Error of quadrature, as a share of sigma_x, from which nodes tell nothing of where rho is.
 local UNRESOLVED = 0.3
 local OF_CHAINS, SPREAD, BATCHES = 256, 16, 32
-local MOST_NODES, SLICES = 64, 40 -- how often the bar moves
+local MOST_NODES = 64
 
 -- One pixel at random of each of `count` equal stretches.
 local function spread(pixels, count, seed)
@@ -88,14 +88,8 @@ end
 -- @treturn integer and backward
 function M.run(m, o, model, plan)
   local total = math.ceil(o.pencils / BATCHES)
-  local bar = progress.new { label = "pencils", total = total, unit = "rounds", quiet = o.quiet }
-  local done, forwards, backwards = 0, 0, 0
-  while done < total do
-    done, forwards, backwards = core.packet_pencils_run(m, model, plan, math.ceil(total / SLICES))
-    bar:update(done)
-  end
-  bar:finish()
-  return forwards, backwards
+  return fill({ label = "pencils", total = total, unit = "rounds", quiet = o.quiet },
+    function(count) return core.packet_pencils_run(m, model, plan, count) end)
 end
 
 -- float64 [pixels], 0 where the nodes resolve the loss and NaN elsewhere, and how many these are.

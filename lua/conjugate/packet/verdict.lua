@@ -5,6 +5,8 @@
 -- "violated" below, and "undecided" when the error is no number, or when too few samples or faces
 -- stand behind it to be trusted.
 -- @module conjugate.packet.verdict
+local student = require "conjugate.metrics.student"
+
 local M = {}
 
 local SHARE, LEAST = 0.05, 3 -- of false alarms in all; standard errors
@@ -39,11 +41,9 @@ end
 -- @tparam integer count at least 1
 -- @tparam[opt] integer freedom degrees of freedom of the errors, where these are few
 -- @treturn number at least 3
--- @source Student's t from the normal: Abramowitz & Stegun 26.7.5
 function M.quantile(count, freedom)
   local x = math.max(two_sided_quantile(SHARE / count), LEAST)
-  if not freedom then return x end
-  return x + (x ^ 3 + x) / (4 * freedom) + (5 * x ^ 5 + 16 * x ^ 3 + 3 * x) / (96 * freedom ^ 2)
+  return freedom and student.from_normal(x, freedom) or x
 end
 
 --- Judges the pixels of a part of a result.

@@ -11,6 +11,10 @@ describe("Student's t", function()
     end
   end)
 
+  it("goes with a normal quantile far out, too", function()
+    assert.near(4.284789, student.from_normal(3.998387, 63), 1e-3) -- P(|t| > ..) = 0.05 / 784
+  end)
+
   it("falls with the degrees of freedom towards the normal quantile", function()
     for degrees = 1, 40 do
       assert.is_true(student.quantile(degrees) > student.quantile(degrees + 1))
